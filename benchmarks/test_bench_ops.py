@@ -1,0 +1,25 @@
+"""Op by op, from the op cases: the native and the NumPy backend in one group."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+import op_cases
+from op_cases import BENCH_CASES, BoundCase, Case, ids
+
+
+@pytest.mark.parametrize("backend", ["native", "numpy"])
+@pytest.mark.parametrize("case", BENCH_CASES, ids=ids)
+def test_op(benchmark: Any, case: Case, backend: str) -> None:
+    op_cases.check_case(case, "float32", backend)
+    bound = BoundCase(case, "float32", backend, op_cases.make_arrays(case, "float32"))
+    bound.run()
+    first = bound.outputs()
+    benchmark.group = case.name
+    benchmark(bound.run)
+    for name, array in bound.outputs().items():
+        if name not in bound.fixed or not case.hyper:  # updates go on from where they are
+            np.testing.assert_array_equal(array, first[name])

@@ -1,0 +1,185 @@
+// The contract between the kernels and the runtime: what every kernel computes, with shapes.
+// Kernels are compiled once per ISA level and reached only through these tables of pointers.
+//
+// Rules for all kernels: no allocation, no exceptions, no threads, no Python. A kernel works on the
+// range it is given; the runtime deals ranges to threads. Nothing is read or written outside the
+// ranges named here. `accumulate == false` overwrites its output and never multiplies it by zero,
+// so the output may hold NaN before. NaN in an input reaches every output that depends on it.
+// The bits of one output element never depend on which range or tile it was computed in.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+namespace pybp {
+
+enum class Activation {  // the order of pybp.program.activations.ACTIVATIONS
+    identity,
+    relu,
+    straight_through_relu,
+    leaky_relu,
+    sigmoid,
+    tanh,
+    elu,
+    selu,
+    gelu,
+    gelu_tanh,
+    silu,
+    mish,
+    softplus,
+    softsign,
+    hard_tanh,
+    hard_sigmoid,
+    heaviside,
+};
+
+enum class LossFunction {  // the order of pybp.program.ops.ELEMENTWISE_LOSSES
+    squared,
+    absolute,
+    huber,
+    quantile,
+    bce,
+    kl_div,
+    kl_div_log,
+    poisson_log,
+    poisson_rate,
+};
+
+template <class T>
+struct ElementwiseKernels {
+    // y[i] = act(x[i]); y may be x.
+    void (*activate)(Activation function, T alpha, T beta, const T* x, T* y, std::ptrdiff_t count);
+    // dx[i] = dy[i] * act'(saved[i]); dx may be dy.
+    void (*activate_grad)(Activation function, T alpha, T beta, const T* saved, const T* dy, T* dx,
+                          std::ptrdiff_t count);
+    // y[r, c] = act(y[r, c] + b[c]) for y with row stride `stride`; b may be null.
+    void (*bias_activate)(Activation function, T alpha, const T* b, T* y, std::ptrdiff_t stride,
+                          std::ptrdiff_t rows, std::ptrdiff_t columns);
+    // Along the middle axis of [outer, size, inner]; log: the logarithm of the softmax.
+    void (*softmax)(bool log, const T* x, T* y, std::ptrdiff_t outer, std::ptrdiff_t size,
+                    std::ptrdiff_t inner);
+    void (*softmax_grad)(bool log, const T* y, const T* dy, T* dx, std::ptrdiff_t outer,
+                         std::ptrdiff_t size, std::ptrdiff_t inner);
+    // y[i] = x[i] / (1 - p) where the mask of element `first + i` is 1, else 0 (csrc/kernels/
+    // philox.h). x and y point at element `first`. The same call on dy gives the gradient.
+    void (*dropout)(std::uint64_t seed, std::uint32_t stream, std::uint64_t step, double p,
+                    const T* x, T* y, std::ptrdiff_t first, std::ptrdiff_t count);
+    // sums[c] (+)= sum over r of x[r, c], c in [0, columns); rows in order, in blocks of kChunk.
+    void (*column_sums)(const T* x, T* sums, std::ptrdiff_t stride, std::ptrdiff_t rows,
+                        std::ptrdiff_t columns, bool accumulate);
+    // The vector maths, for tests of their error bounds: y[i] = f(x[i]).
+    void (*exp)(const T* x, T* y, std::ptrdiff_t count);
+    void (*expm1)(const T* x, T* y, std::ptrdiff_t count);
+    void (*log)(const T* x, T* y, std::ptrdiff_t count);
+    void (*log1p)(const T* x, T* y, std::ptrdiff_t count);
+    void (*tanh)(const T* x, T* y, std::ptrdiff_t count);
+    void (*sigmoid)(const T* x, T* y, std::ptrdiff_t count);
+};
+
+// The losses work on rows that share one weight: row r weighs w = weight[r / rows_per_weight], or 1
+// where weight is null. With l the loss of an element (or of a row) they write
+//   dy = factor * w * l'       (dy may be null)
+//   losses = scale * w * l     (losses may be null)
+//   row_sums[r] = sum of scale * w * l over the row, in double.
+template <class T>
+struct LossRows {
+    const T* prediction;  // [rows, columns]
+    const T* weight;      // [ceil(rows / rows_per_weight)] or null
+    std::ptrdiff_t rows_per_weight;
+    T scale;
+    T factor;
+    T* dy;             // [rows, columns] or null
+    T* losses;         // [rows, columns], or [rows] for losses of a row; or null
+    double* row_sums;  // [rows]
+    std::ptrdiff_t rows;
+    std::ptrdiff_t columns;
+};
+
+template <class T>
+struct LossKernels {
+    void (*elementwise)(LossFunction function, T parameter, bool full, const LossRows<T>& rows,
+                        const T* target);
+    // column_weight, positive_weight [period] or null; the column of an element is its index in the
+    // row modulo period (a row may hold several positions).
+    void (*bce_with_logits)(const LossRows<T>& rows, const T* target, const T* column_weight,
+                            const T* positive_weight, std::ptrdiff_t period);
+    void (*norm)(const LossRows<T>& rows, const T* target);
+    // labels [rows], each in [0, columns) or equal to ignore_index; class_weight [columns] or null.
+    void (*label)(const LossRows<T>& rows, const std::int32_t* labels, const T* class_weight,
+                  std::int32_t ignore_index, T label_smoothing, bool logits);
+    void (*distribution)(const LossRows<T>& rows, const T* target, const T* class_weight,
+                         T label_smoothing);
+};
+
+// The scalars of one step, in the order of the ops' `hyper` (pybp.program.ops).
+template <class T>
+struct SGDStep {
+    T lr, sign, weight_decay, momentum, gain;
+};
+template <class T>
+struct AdamStep {  // gain = 1 - beta, taken in double before it was rounded
+    T lr, sign, weight_decay, beta1, gain1, beta2, gain2, eps, correction1, sqrt_correction2;
+};
+
+template <class T>
+struct UpdateKernels {
+    void (*sgd)(const SGDStep<T>& step, bool nesterov, T* w, const T* g, T* v /* or null */,
+                std::ptrdiff_t count);
+    void (*adam)(const AdamStep<T>& step, bool decoupled, T* w, const T* g, T* m, T* v,
+                 T* vmax /* or null */, std::ptrdiff_t count);
+};
+
+// The dense core. See csrc/kernels/gemm.h for the tile and docs/kernels.md for the measurements.
+//
+//   C[i, j] (+)= sum over k of A[i, k] * B[k, j]
+//
+// Every element is summed the same way for any tile, range or thread count: k is cut at multiples
+// of kChunk, each chunk is one chain of multiply-adds (fused where the level has them: all but v2)
+// in rising k that starts at 0, and the chunks are added in rising order (to the old C first, if
+// accumulating).
+inline constexpr std::ptrdiff_t kChunk = 256;
+
+// A strip of C, at most `rows` high, and the k it is summed over. B lies in panels `panel` columns wide:
+//   A[i, k] = a[i * a_row + k * a_column]   with a_row == 1 or a_column == 1
+//   B[k, j] = b[(j / panel) * b_panel + k * b_row + j % panel]
+// so a plain row-major B has b_row = its stride and b_panel = panel, and packed panels have
+// b_row = panel and b_panel = k * panel.
+template <class T>
+struct GemmBlock {
+    const T* a;
+    std::ptrdiff_t a_row;
+    std::ptrdiff_t a_column;
+    const T* b;
+    std::ptrdiff_t b_row;
+    std::ptrdiff_t b_panel;
+    T* c;  // [m, n], rows c_row apart
+    std::ptrdiff_t c_row;
+    std::ptrdiff_t m;
+    std::ptrdiff_t n;
+    std::ptrdiff_t k;
+    bool accumulate;
+};
+
+template <class T>
+struct GemmKernels {
+    std::ptrdiff_t rows;   // the tile's height: the best m of a packed block of A
+    std::ptrdiff_t panel;  // the tile's width: the columns of a panel of B
+    // One chunk: 1 <= k <= kChunk and 1 <= m <= rows.
+    void (*strip)(const GemmBlock<T>& block);
+    // Any k, 1 <= m <= kFewRows, a_column == 1, B unpacked: runs several chunks at once.
+    void (*few_rows)(const GemmBlock<T>& block);
+    // packed[k, i] = A[i, k] for a block of m rows: the result has a_row = 1, a_column = m.
+    void (*pack_a)(const T* a, std::ptrdiff_t a_row, std::ptrdiff_t a_column, std::ptrdiff_t m,
+                   std::ptrdiff_t k, T* packed);
+    // The same through two offset tables, A[i, k] = a[row[i] + column[k]]: im2col by index.
+    void (*pack_a_indexed)(const T* a, const std::ptrdiff_t* row, const std::ptrdiff_t* column,
+                           std::ptrdiff_t m, std::ptrdiff_t k, T* packed);
+    // Panels of B [k, n] with B[k, j] = b[k * stride + j], or b[j * stride + k] if transposed.
+    // Writes round_up(n, panel) * k values; columns past n are 0.
+    void (*pack_b)(const T* b, std::ptrdiff_t stride, bool transposed, std::ptrdiff_t k,
+                   std::ptrdiff_t n, T* packed);
+};
+
+inline constexpr std::ptrdiff_t kFewRows = 4;
+
+}  // namespace pybp

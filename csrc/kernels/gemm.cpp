@@ -1,0 +1,177 @@
+// The dense core of one ISA level: blocks of C from tiles, and the packing of A and B.
+#include "few_rows.h"
+#include "gemm_tile.h"
+#include "table.h"
+#include "transpose.h"
+
+namespace pybp {
+namespace {
+
+// The largest tile that leaves no sum outside the registers: rows x 2 vectors, two registers for
+// B and one for the broadcast of A.
+constexpr int kPanelVectors = 2;
+#if defined(__AVX512F__)
+constexpr int kTileRows = 14;  // 28 of 32 registers
+#elif defined(__AVX2__)
+constexpr int kTileRows = 6;  // 12 of 16
+#elif defined(__aarch64__)
+constexpr int kTileRows = 8;  // 16 of 32: more makes GCC spill
+#else
+constexpr int kTileRows = 4;  // 8 of 16; products without FMA need registers of their own
+#endif
+
+template <class T>
+constexpr std::ptrdiff_t kPanel = kPanelVectors* kLanes<T>;
+
+// Picks the tile of the right height and width.
+template <class T, AOrder kOrder, int kRows>
+PYBP_INLINE void run_tile(std::ptrdiff_t rows, std::ptrdiff_t vectors, const TileArgs<T>& args,
+                          Head<T> last) {
+    if constexpr (kRows > 0) {
+        if (rows != kRows) {
+            run_tile<T, kOrder, kRows - 1>(rows, vectors, args, last);
+        } else if (vectors == 1) {
+            tile<T, kRows, 1, kOrder>(args, last);
+        } else {
+            tile<T, kRows, 2, kOrder>(args, last);
+        }
+    }
+}
+
+template <class T, AOrder kOrder>
+void run_strip(const GemmBlock<T>& block) {
+    TileArgs<T> args;
+    args.a = block.a;
+    args.a_stride = kOrder == AOrder::along_k ? block.a_row : block.a_column;
+    args.b = block.b;
+    args.b_row = block.b_row;
+    args.c = block.c;
+    args.c_row = block.c_row;
+    args.k = block.k;
+    args.accumulate = block.accumulate;
+    for (std::ptrdiff_t left = block.n; left > 0; left -= kPanel<T>) {
+        const std::ptrdiff_t vectors = left > kLanes<T> ? 2 : 1;
+        const std::ptrdiff_t in_last = left - (vectors - 1) * kLanes<T>;
+        const Head<T> last(in_last < kLanes<T> ? in_last : kLanes<T>);
+        run_tile<T, kOrder, kTileRows>(block.m, vectors, args, last);
+        args.b += block.b_panel;
+        args.c += kPanel<T>;
+    }
+}
+
+template <class T>
+void strip(const GemmBlock<T>& block) {
+    if (block.a_column == 1) {
+        run_strip<T, AOrder::along_k>(block);
+    } else {
+        run_strip<T, AOrder::along_rows>(block);
+    }
+}
+
+template <class T>
+void few_rows(const GemmBlock<T>& block) {
+    switch (block.m) {
+        case 1: return few_rows_of<T, 1>(block);
+        case 2: return few_rows_of<T, 2>(block);
+        case 3: return few_rows_of<T, 3>(block);
+        default: return few_rows_of<T, 4>(block);
+    }
+}
+
+template <class T>
+void pack_a(const T* a, std::ptrdiff_t a_row, std::ptrdiff_t a_column, std::ptrdiff_t m,
+            std::ptrdiff_t k, T* packed) {
+    if (a_column == 1) {
+        for (std::ptrdiff_t i = 0; i < m; i += kLanes<T>) {
+            const std::ptrdiff_t rows = m - i < kLanes<T> ? m - i : kLanes<T>;
+            for (std::ptrdiff_t l = 0; l < k; l += kLanes<T>) {
+                const std::ptrdiff_t columns = k - l < kLanes<T> ? k - l : kLanes<T>;
+                transpose_square(a + i * a_row + l, a_row, rows, columns, packed + l * m + i, m,
+                                 false);
+            }
+        }
+        return;
+    }
+    for (std::ptrdiff_t i = 0; i < m; i += kLanes<T>) {
+        const Head<T> rows(m - i < kLanes<T> ? m - i : kLanes<T>);
+        for (std::ptrdiff_t l = 0; l < k; ++l) {
+            store(packed + l * m + i, load(a + i + l * a_column, rows), rows);
+        }
+    }
+}
+
+template <class T>
+void pack_a_indexed(const T* a, const std::ptrdiff_t* row, const std::ptrdiff_t* column,
+                    std::ptrdiff_t m, std::ptrdiff_t k, T* packed) {
+    for (std::ptrdiff_t l = 0; l < k; ++l) {
+        const T* shifted = a + column[l];
+        for (std::ptrdiff_t i = 0; i < m; ++i) packed[l * m + i] = shifted[row[i]];
+    }
+}
+
+template <class T>
+void pack_panel_transposed(const T* b, std::ptrdiff_t stride, std::ptrdiff_t k, std::ptrdiff_t n,
+                           T* packed) {
+    for (std::ptrdiff_t l = 0; l < k; l += kLanes<T>) {
+        const std::ptrdiff_t columns = k - l < kLanes<T> ? k - l : kLanes<T>;
+        for (std::ptrdiff_t j = 0; j < kPanel<T>; j += kLanes<T>) {
+            std::ptrdiff_t rows = n - j < kLanes<T> ? n - j : kLanes<T>;
+            if (rows < 0) rows = 0;
+            const T* square = rows > 0 ? b + j * stride + l : b;
+            transpose_square(square, stride, rows, columns, packed + l * kPanel<T> + j, kPanel<T>,
+                             true);
+        }
+    }
+}
+
+template <class T>
+void pack_panel(const T* b, std::ptrdiff_t stride, std::ptrdiff_t k, std::ptrdiff_t n, T* packed) {
+    if (n == kPanel<T>) {
+        for (std::ptrdiff_t l = 0; l < k; ++l) {
+#pragma GCC unroll 4
+            for (int j = 0; j < kPanelVectors; ++j) {
+                store(packed + l * kPanel<T> + j * kLanes<T>, load(b + l * stride + j * kLanes<T>));
+            }
+        }
+        return;
+    }
+    const std::ptrdiff_t in_second = n > kLanes<T> ? n - kLanes<T> : 0;
+    const Head<T> first(n < kLanes<T> ? n : kLanes<T>);
+    const Head<T> second(in_second > 0 ? in_second : 1);
+    for (std::ptrdiff_t l = 0; l < k; ++l) {
+        const T* row = b + l * stride;
+        store(packed + l * kPanel<T>, load(row, first));
+        store(packed + l * kPanel<T> + kLanes<T>,
+              in_second > 0 ? load(row + kLanes<T>, second) : V<T>{});
+    }
+}
+
+template <class T>
+void pack_b(const T* b, std::ptrdiff_t stride, bool transposed, std::ptrdiff_t k, std::ptrdiff_t n,
+            T* packed) {
+    for (std::ptrdiff_t j = 0; j < n; j += kPanel<T>) {
+        const std::ptrdiff_t columns = n - j < kPanel<T> ? n - j : kPanel<T>;
+        if (transposed) {
+            pack_panel_transposed(b + j * stride, stride, k, columns, packed + j * k);
+        } else {
+            pack_panel(b + j, stride, k, columns, packed + j * k);
+        }
+    }
+}
+
+template <class T>
+void fill(GemmKernels<T>& table) {
+    table.rows = kTileRows;
+    table.panel = kPanel<T>;
+    table.strip = strip<T>;
+    table.few_rows = few_rows<T>;
+    table.pack_a = pack_a<T>;
+    table.pack_a_indexed = pack_a_indexed<T>;
+    table.pack_b = pack_b<T>;
+}
+
+}  // namespace
+
+PYBP_EXPORT_TABLE(gemm, GemmKernels)
+
+}  // namespace pybp

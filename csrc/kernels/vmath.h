@@ -1,0 +1,211 @@
+// Elementary functions on vectors. Error bounds: docs/numerics.md, tested in tests/kernels.
+//
+// The series are written as such (1/n!, 2/(2n+1)): on the reduced ranges they fall so fast that
+// fitted coefficients would save one term. All functions take and give +-inf and NaN as the scalar
+// functions of <math.h> do, and keep the sign of 0 where those do.
+#pragma once
+
+#include "simd.h"
+
+namespace pybp {
+namespace {
+
+template <class T>
+struct FloatFormat;
+
+template <>
+struct FloatFormat<float> {
+    static constexpr int kFractionBits = 23;
+    static constexpr int kBias = 127;
+    static constexpr float kRound = 0x1.8p23f;  // x + kRound - kRound is x rounded to an integer
+    static constexpr float kMaxExp = 89.0f;     // exp is inf above
+    static constexpr float kMinExp = -104.0f;   // exp is 0 below
+    static constexpr float kMinExpm1 = -20.0f;  // expm1 is -1 below
+    static constexpr float kMaxTanh = 10.0f;    // tanh is 1 above
+    static constexpr float kSmallest = 0x1p-126f;
+    static constexpr float kLn2High = 0x1.62e4p-1f;  // 15 bits, so that n * kLn2High is exact
+    static constexpr float kLn2Low = 0x1.7f7d1cf79abcap-20f;
+    static constexpr int kExpTerms = 7;
+    static constexpr int kLogTerms = 5;
+    static constexpr std::uint32_t kSqrtHalf = 0x3f3504f3u;
+    static constexpr std::uint32_t kMagnitude = 0x7fffffffu;  // all bits but the sign
+};
+
+template <>
+struct FloatFormat<double> {
+    static constexpr int kFractionBits = 52;
+    static constexpr int kBias = 1023;
+    static constexpr double kRound = 0x1.8p52;
+    static constexpr double kMaxExp = 710.0;
+    static constexpr double kMinExp = -746.0;
+    static constexpr double kMinExpm1 = -40.0;
+    static constexpr double kMaxTanh = 22.0;
+    static constexpr double kSmallest = 0x1p-1022;
+    static constexpr double kLn2High = 0x1.62e42fefa38p-1;  // 41 bits
+    static constexpr double kLn2Low = 0x1.ef35793c7673p-45;
+    static constexpr int kExpTerms = 13;
+    static constexpr int kLogTerms = 10;
+    static constexpr std::uint64_t kSqrtHalf = 0x3fe6a09e667f3bcdu;
+    static constexpr std::uint64_t kMagnitude = 0x7fffffffffffffffu;
+};
+
+template <class T>
+PYBP_INLINE V<T> min(V<T> x, T limit) {  // NaN stays NaN
+    return x > limit ? broadcast(limit) : x;
+}
+template <class T>
+PYBP_INLINE V<T> max(V<T> x, T limit) {
+    return x < limit ? broadcast(limit) : x;
+}
+template <class T>
+PYBP_INLINE V<T> abs(V<T> x) {
+    return (V<T>)((Bits<T>)x & FloatFormat<T>::kMagnitude);
+}
+template <class T>
+PYBP_INLINE V<T> copy_sign(V<T> magnitude, V<T> sign) {
+    constexpr auto kMagnitude = FloatFormat<T>::kMagnitude;
+    return (V<T>)(((Bits<T>)magnitude & kMagnitude) | ((Bits<T>)sign & ~kMagnitude));
+}
+
+template <class T>
+constexpr T kInfinity = static_cast<T>(__builtin_inf());
+template <class T>
+constexpr T kNaN = static_cast<T>(__builtin_nan(""));
+
+template <class T>
+PYBP_INLINE V<T> round(V<T> x) {
+    return (x + FloatFormat<T>::kRound) - FloatFormat<T>::kRound;
+}
+
+// 2^n for whole n from the exponent range of normal numbers.
+template <class T>
+PYBP_INLINE V<T> power_of_two(V<T> n) {
+    const auto whole = (Bits<T>)__builtin_convertvector(n, Integers<T>);
+    return (V<T>)((whole + FloatFormat<T>::kBias) << FloatFormat<T>::kFractionBits);
+}
+
+constexpr double inverse_factorial(int n) { return n < 2 ? 1.0 : inverse_factorial(n - 1) / n; }
+
+// x = n ln 2 + r with |r| <= ln(2) / 2, and e^r - 1 - r by its series.
+template <class T>
+struct ExpParts {
+    V<T> n;
+    V<T> r;
+    V<T> rest;
+};
+
+template <class T>
+PYBP_INLINE ExpParts<T> exp_parts(V<T> x) {
+    using F = FloatFormat<T>;
+    ExpParts<T> parts;
+    parts.n = round<T>(x * static_cast<T>(1.44269504088896340736));
+    V<T> r = x - parts.n * F::kLn2High;
+    r = r - parts.n * F::kLn2Low;
+    V<T> series = broadcast(static_cast<T>(inverse_factorial(F::kExpTerms)));
+#pragma GCC unroll 16
+    for (int i = F::kExpTerms - 1; i >= 2; --i) {
+        series = series * r + static_cast<T>(inverse_factorial(i));
+    }
+    parts.r = r;
+    parts.rest = series * r * r;
+    return parts;
+}
+
+template <class T>
+PYBP_INLINE V<T> exp(V<T> x) {
+    using F = FloatFormat<T>;
+    const ExpParts<T> parts = exp_parts<T>(max<T>(min<T>(x, F::kMaxExp), F::kMinExp));
+    const V<T> value = (parts.r + parts.rest) + T{1};
+    // 2^n in two factors: alone it would leave the normal range at both ends.
+    const V<T> half = round<T>(parts.n * T{0.5});
+    return value * power_of_two<T>(half) * power_of_two<T>(parts.n - half);
+}
+
+template <class T>
+PYBP_INLINE V<T> expm1(V<T> x) {
+    using F = FloatFormat<T>;
+    const ExpParts<T> parts = exp_parts<T>(max<T>(min<T>(x, F::kMaxExp), F::kMinExpm1));
+    const V<T> small = parts.r + parts.rest;
+    // Half of 2^n, which is infinite for the largest n.
+    const V<T> half = power_of_two<T>(parts.n - T{1});
+    const V<T> value = (parts.rest * half + (parts.r * half + (half - T{0.5}))) * T{2};
+    return x == T{0} ? x : parts.n == T{0} ? small : value;
+}
+
+// log(2^e (1 + f)) + correction, for 1 + f in [sqrt(1/2), sqrt(2)).
+template <class T>
+PYBP_INLINE V<T> log_parts(V<T> e, V<T> f, V<T> correction) {
+    using F = FloatFormat<T>;
+    // With s = f / (2 + f): log(1 + f) = 2 artanh(s) = f - s f + s R(s^2), and s f = f^2/2 - s f^2/2.
+    const V<T> s = f / (f + T{2});
+    const V<T> z = s * s;
+    V<T> series = broadcast(static_cast<T>(2.0 / (2 * F::kLogTerms + 1)));
+#pragma GCC unroll 16
+    for (int i = F::kLogTerms - 1; i >= 1; --i) {
+        series = series * z + static_cast<T>(2.0 / (2 * i + 1));
+    }
+    const V<T> square = f * f * T{0.5};
+    const V<T> low = s * (square + series * z) + (e * F::kLn2Low + correction);
+    return e * F::kLn2High - ((square - low) - f);
+}
+
+// Splits a positive normal x into 2^e (1 + f).
+template <class T>
+PYBP_INLINE void split_exponent(V<T> x, V<T>& e, V<T>& f) {
+    using F = FloatFormat<T>;
+    const auto bits = (Bits<T>)x - F::kSqrtHalf;
+    const auto whole = (Integers<T>)bits >> F::kFractionBits;
+    e = __builtin_convertvector(whole, V<T>);
+    f = (V<T>)((Bits<T>)x - ((Bits<T>)whole << F::kFractionBits)) - T{1};
+}
+
+template <class T>
+PYBP_INLINE V<T> log(V<T> x) {
+    using F = FloatFormat<T>;
+    const auto denormal = x < F::kSmallest;
+    const T scale = static_cast<T>(static_cast<std::uint64_t>(1) << F::kFractionBits);
+    V<T> e;
+    V<T> f;
+    split_exponent<T>(denormal ? x * scale : x, e, f);
+    e = denormal ? e - static_cast<T>(F::kFractionBits) : e;
+    V<T> y = log_parts<T>(e, f, V<T>{});
+    y = x < kInfinity<T> ? y : x;  // inf and NaN
+    y = x == T{0} ? broadcast(-kInfinity<T>) : y;
+    return x < T{0} ? broadcast(kNaN<T>) : y;
+}
+
+template <class T>
+PYBP_INLINE V<T> log1p(V<T> x) {
+    const V<T> u = x + T{1};
+    V<T> e;
+    V<T> f;
+    split_exponent<T>(u, e, f);
+    // What the rounding of 1 + x lost.
+    const V<T> lost = x > T{1} ? T{1} - (u - x) : x - (u - T{1});
+    V<T> y = log_parts<T>(e, f, lost / u);
+    y = x < kInfinity<T> ? y : x;
+    y = x == T{0} ? x : y;
+    y = x == T{-1} ? broadcast(-kInfinity<T>) : y;
+    return x < T{-1} ? broadcast(kNaN<T>) : y;
+}
+
+template <class T>
+PYBP_INLINE V<T> tanh(V<T> x) {
+    const V<T> e = expm1<T>(min<T>(abs<T>(x), FloatFormat<T>::kMaxTanh) * T{2});
+    return copy_sign<T>(e / (e + T{2}), x);
+}
+
+template <class T>
+PYBP_INLINE V<T> sigmoid(V<T> x) {
+    const V<T> e = exp<T>(-abs<T>(x));
+    return (x < T{0} ? e : broadcast(T{1})) / (e + T{1});
+}
+
+// log(1 + e^x)
+template <class T>
+PYBP_INLINE V<T> softplus(V<T> x) {
+    return max<T>(x, T{0}) + log1p<T>(exp<T>(-abs<T>(x)));
+}
+
+}  // namespace
+}  // namespace pybp

@@ -1,0 +1,32 @@
+// What this machine can do, and the floating-point mode of a thread.
+#pragma once
+
+#include <cstdint>
+#include <string>
+
+namespace pybp {
+
+// Whether the processor and the operating system support the named ISA level.
+bool cpu_supports(const std::string& level);
+
+// The number of CPUs this process may run on, at least 1.
+int available_cpus();
+
+// The floating-point control word of this thread (MXCSR, FPCR), and the way to put it back.
+std::uint64_t floating_point_mode();
+void set_floating_point_mode(std::uint64_t mode);
+
+// While it lives, denormal numbers of this thread count as 0, read and written. The thread team
+// hands the caller's mode on to its workers, so one guard around a native call is enough.
+class FlushDenormals {
+   public:
+    FlushDenormals();
+    ~FlushDenormals();
+    FlushDenormals(const FlushDenormals&) = delete;
+    FlushDenormals& operator=(const FlushDenormals&) = delete;
+
+   private:
+    std::uint64_t before_;
+};
+
+}  // namespace pybp

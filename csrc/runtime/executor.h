@@ -1,0 +1,96 @@
+// Runs a program step by step: bind() checks everything, run() allocates nothing.
+#pragma once
+
+#include <atomic>
+#include <cstddef>
+#include <cstdint>
+#include <vector>
+
+#include "data.h"
+#include "program.h"
+
+namespace pybp {
+
+// Memory that belongs to the caller.
+struct Segment {
+    char* base = nullptr;
+    std::ptrdiff_t bytes = 0;
+};
+
+// What varies from run to run, apart from the data arrays.
+struct RunArguments {
+    const std::int64_t* order = nullptr;   // [order_length], or null: rows as they lie
+    std::ptrdiff_t order_length = 0;
+    const std::int64_t* starts = nullptr;  // [steps + 1]: step s has the rows starts[s] ...
+    std::ptrdiff_t steps = 0;
+    const double* hyper = nullptr;  // [steps, hyper_columns]
+    std::ptrdiff_t hyper_columns = 0;
+    double* results = nullptr;  // [steps, result_columns]
+    std::ptrdiff_t result_columns = 0;
+    std::uint64_t seed = 0;
+    std::uint64_t first_step = 0;
+    std::ptrdiff_t begin = 0;  // the ops [begin, end) run
+    std::ptrdiff_t end = 0;
+};
+
+// Asked between the steps of a run whether to stop early.
+class Interruption {
+  public:
+    virtual ~Interruption() = default;
+    virtual bool requested() = 0;
+};
+
+// Not for use by two threads at once; the bindings see to that.
+class Executor {
+  public:
+    // Throws std::invalid_argument if the program breaks a rule.
+    explicit Executor(Program program);
+
+    const Program& program() const { return program_; }
+    // The scratch that the ops need for max_rows rows and this number of threads.
+    std::ptrdiff_t scratch_bytes(int threads) const;
+
+    // Takes the fixed memory; throws std::invalid_argument where a buffer does not fit in.
+    void bind(const std::vector<Segment>& segments);
+    bool bound() const { return !bases_.empty(); }
+    // At least scratch_bytes(team().size()) bytes, aligned to 64.
+    void set_scratch(char* scratch) { scratch_ = scratch; }
+
+    // Checks the ranges of a run and finds out which data arrays its ops use.
+    void begin_run(const RunArguments& arguments);
+    bool uses_data(std::size_t index) const { return used_[index] != 0; }
+    // For each data array in use, between begin_run() and run().
+    void set_data(std::size_t index, const ArrayView& array);
+    // Throws std::invalid_argument if the arrays are too short for the rows asked for.
+    void check_rows(const RunArguments& arguments) const;
+    void run(const RunArguments& arguments, Interruption& interruption);
+
+    // Finished steps of the last run.
+    std::ptrdiff_t steps_done() const { return steps_done_.load(std::memory_order_relaxed); }
+
+  private:
+    template <class T>
+    void run_steps(const RunArguments& arguments, Interruption& interruption);
+    void set_bases(Team& team, const RunArguments& arguments, std::ptrdiff_t step);
+    void check_buffer(std::size_t index, const std::vector<Segment>& segments) const;
+    void check_staging(std::size_t index, const std::vector<Segment>& segments) const;
+
+    // What begin_run() must know of an op.
+    struct Needs {
+        std::vector<std::size_t> data;  // data arrays
+        std::ptrdiff_t hyper = 0;       // columns, exactly; 0 for all but updates
+        std::ptrdiff_t results = 0;     // columns, at least
+    };
+    std::vector<std::size_t> data_of(const Op& op) const;
+
+    Program program_;
+    std::vector<Needs> needs_;     // [ops]
+    std::vector<char*> bases_;     // [segments + data arrays]; empty before bind()
+    std::vector<DataArray> data_;  // [data arrays]
+    std::vector<char> used_;       // [data arrays], by the run
+    std::size_t segments_ = 0;
+    char* scratch_ = nullptr;
+    std::atomic<std::ptrdiff_t> steps_done_{0};  // read while another thread runs
+};
+
+}  // namespace pybp

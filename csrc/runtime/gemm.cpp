@@ -1,0 +1,255 @@
+#include "gemm.h"
+
+#include <algorithm>
+
+namespace pybp {
+
+namespace {
+
+// Limits that hold for every ISA level, so that the scratch does not depend on it.
+constexpr std::ptrdiff_t kMaxTileRows = 16;
+constexpr std::ptrdiff_t kMaxPanel = 32;
+
+// A packed block of B takes half of a 1 MiB second-level cache; the rest is for A and C.
+constexpr std::ptrdiff_t kPackedBytes = 512 * 1024;
+// Up to this height B is read where it lies: packing costs about as much as six rows of tiles gain.
+constexpr std::ptrdiff_t kUnpackedRows = 48;
+// Below this many multiply-adds a second thread costs more than it brings.
+constexpr std::ptrdiff_t kSerialWork = 64 * 1024;
+// The cost of packing, in multiply-adds for each packed number.
+constexpr std::ptrdiff_t kPackACost = 4;
+constexpr std::ptrdiff_t kPackBCost = 16;
+
+std::ptrdiff_t round_up(std::ptrdiff_t x, std::ptrdiff_t unit) { return (x + unit - 1) / unit * unit; }
+
+std::ptrdiff_t divide_up(std::ptrdiff_t x, std::ptrdiff_t y) { return (x + y - 1) / y; }
+
+// The choices for one product, all made in plan().
+struct Plan {
+    std::ptrdiff_t row_tasks = 1;
+    std::ptrdiff_t column_tasks = 1;
+    bool few_rows = false;
+    bool pack_a = false;
+    bool pack_b = false;
+    std::ptrdiff_t block_columns = 0;  // of C between two walks over A
+};
+
+// How many threads share the rows, and how many the columns: the split with the least work for the
+// one that has most. Tiles are never cut, so the ends of the ranges change no bits.
+template <class T>
+void split(const Kernels<T>& kernels, const GemmArgs<T>& args, int threads, Plan& plan) {
+    if (threads == 1 || args.m * args.n * args.k <= kSerialWork) return;
+    const std::ptrdiff_t row_tiles = divide_up(args.m, kernels.gemm.rows);
+    const std::ptrdiff_t panels = divide_up(args.n, kernels.gemm.panel);
+    std::ptrdiff_t best = -1;
+    for (std::ptrdiff_t down = 1; down <= threads; ++down) {
+        const std::ptrdiff_t across = std::min<std::ptrdiff_t>(threads / down, panels);
+        if (down > row_tiles) break;
+        const std::ptrdiff_t rows = std::min(divide_up(row_tiles, down) * kernels.gemm.rows, args.m);
+        const std::ptrdiff_t columns = divide_up(panels, across) * kernels.gemm.panel;
+        const std::ptrdiff_t cost = rows * columns + kPackACost * rows +
+                                    (plan.pack_b ? kPackBCost : kPackACost) * columns;
+        if (best < 0 || cost < best) {
+            best = cost;
+            plan.row_tasks = down;
+            plan.column_tasks = across;
+        }
+    }
+}
+
+// The choice of path, by shape alone. docs/kernels.md has the measurements behind it.
+template <class T>
+Plan make_plan(const Kernels<T>& kernels, const GemmArgs<T>& args, int threads) {
+    Plan plan;
+    plan.few_rows = args.m <= kFewRows && !args.transpose_a && !args.transpose_b;
+    plan.pack_b = !plan.few_rows && (args.transpose_b || args.m > kUnpackedRows);
+    plan.block_columns =
+        kPackedBytes / (kChunk * static_cast<std::ptrdiff_t>(sizeof(T)));  // a multiple of panel
+    split(kernels, args, threads, plan);
+    return plan;
+}
+
+// One thread's part of the product: rows x columns of C, all of k.
+template <class T>
+class Part {
+   public:
+    Part(const GemmKernels<T>& kernels, const ElementwiseKernels<T>& elementwise,
+         const GemmArgs<T>& args, const Plan& plan, T* scratch)
+        : kernels_(kernels),
+          elementwise_(elementwise),
+          args_(args),
+          plan_(plan),
+          packed_b_(scratch),
+          packed_a_(scratch + plan.block_columns * std::min(args.k, kChunk)) {}
+
+    void run(std::ptrdiff_t row_begin, std::ptrdiff_t row_end, std::ptrdiff_t column_begin,
+             std::ptrdiff_t column_end) {
+        row_begin_ = row_begin;
+        row_end_ = row_end;
+        for (std::ptrdiff_t j = column_begin; j < column_end; j += plan_.block_columns) {
+            column_ = j;
+            columns_ = std::min(plan_.block_columns, column_end - j);
+            if (args_.k <= 0) {
+                finish(row_begin_, row_end_ - row_begin_);
+            } else if (plan_.few_rows) {
+                run_few_rows();
+            } else {
+                run_columns();
+            }
+        }
+    }
+
+   private:
+    const T* a_at(std::ptrdiff_t i, std::ptrdiff_t k) const {
+        return args_.transpose_a ? args_.a + k * args_.a_stride + i
+                                 : args_.a + i * args_.a_stride + k;
+    }
+    const T* b_at(std::ptrdiff_t k, std::ptrdiff_t j) const {
+        return args_.transpose_b ? args_.b + j * args_.b_stride + k
+                                 : args_.b + k * args_.b_stride + j;
+    }
+
+    GemmBlock<T> block(std::ptrdiff_t row, std::ptrdiff_t rows, std::ptrdiff_t k,
+                       std::ptrdiff_t length) const {
+        GemmBlock<T> block;
+        block.a = a_at(row, k);
+        block.a_row = args_.transpose_a ? 1 : args_.a_stride;
+        block.a_column = args_.transpose_a ? args_.a_stride : 1;
+        block.b = b_at(k, column_);
+        block.b_row = args_.b_stride;
+        block.b_panel = kernels_.panel;
+        block.c = args_.c + row * args_.c_stride + column_;
+        block.c_row = args_.c_stride;
+        block.m = rows;
+        block.n = columns_;
+        block.k = length;
+        block.accumulate = args_.accumulate || k > 0;
+        return block;
+    }
+
+    void run_few_rows() {
+        kernels_.few_rows(block(row_begin_, row_end_ - row_begin_, 0, args_.k));
+        finish(row_begin_, row_end_ - row_begin_);
+    }
+
+    void run_columns() {
+        for (std::ptrdiff_t k = 0; k < args_.k; k += kChunk) {
+            const std::ptrdiff_t length = std::min(kChunk, args_.k - k);
+            if (plan_.pack_b) {
+                kernels_.pack_b(b_at(k, column_), args_.b_stride, args_.transpose_b, length,
+                                columns_, packed_b_);
+            }
+            run_chunk(k, length);
+        }
+    }
+
+    // All strips of one chunk of k. Rows are dealt evenly: 16 rows are 8 + 8, not 14 + 2.
+    void run_chunk(std::ptrdiff_t k, std::ptrdiff_t length) {
+        const std::ptrdiff_t strips = divide_up(row_end_ - row_begin_, kernels_.rows);
+        for (std::ptrdiff_t strip = 0, row = row_begin_; strip < strips; ++strip) {
+            const std::ptrdiff_t rows = (row_end_ - row) / (strips - strip);
+            GemmBlock<T> part = block(row, rows, k, length);
+            if (plan_.pack_b) {
+                part.b = packed_b_;
+                part.b_row = kernels_.panel;
+                part.b_panel = length * kernels_.panel;
+            }
+            if (plan_.pack_a) {
+                kernels_.pack_a(part.a, part.a_row, part.a_column, rows, length, packed_a_);
+                part.a = packed_a_;
+                part.a_row = 1;
+                part.a_column = rows;
+            }
+            kernels_.strip(part);
+            if (k + length == args_.k) finish(row, rows);
+            row += rows;
+        }
+    }
+
+    // The epilogue, on rows that were just written.
+    void finish(std::ptrdiff_t row, std::ptrdiff_t rows) const {
+        T* c = args_.c + row * args_.c_stride + column_;
+        if (args_.epilogue == Epilogue::bias_activate) {
+            elementwise_.bias_activate(args_.activation, args_.alpha,
+                                       args_.bias ? args_.bias + column_ : nullptr, c,
+                                       args_.c_stride, rows, columns_);
+        } else if (args_.epilogue == Epilogue::multiply_slope) {
+            for (std::ptrdiff_t i = 0; i < rows; ++i) {
+                const T* saved = args_.saved + (row + i) * args_.saved_stride + column_;
+                T* line = c + i * args_.c_stride;
+                elementwise_.activate_grad(args_.activation, args_.alpha, T{0}, saved, line, line,
+                                           columns_);
+            }
+        }
+    }
+
+    const GemmKernels<T>& kernels_;
+    const ElementwiseKernels<T>& elementwise_;
+    const GemmArgs<T>& args_;
+    const Plan& plan_;
+    T* packed_b_;
+    T* packed_a_;
+    std::ptrdiff_t row_begin_ = 0;
+    std::ptrdiff_t row_end_ = 0;
+    std::ptrdiff_t column_ = 0;
+    std::ptrdiff_t columns_ = 0;
+};
+
+// The numbers of scratch for one thread, a multiple of 64 bytes.
+template <class T>
+std::ptrdiff_t scratch_of_thread(std::ptrdiff_t n, std::ptrdiff_t k) {
+    const std::ptrdiff_t most = kPackedBytes / (kChunk * static_cast<std::ptrdiff_t>(sizeof(T)));
+    const std::ptrdiff_t columns = std::min(round_up(n, kMaxPanel), most);
+    return round_up((columns + kMaxTileRows) * std::min(k, kChunk), 64);
+}
+
+// The product over an empty k: C is 0, or stays.
+template <class T>
+void clear(const GemmArgs<T>& args) {
+    for (std::ptrdiff_t i = 0; i < args.m && !args.accumulate; ++i) {
+        std::fill_n(args.c + i * args.c_stride, args.n, T{0});
+    }
+}
+
+// Where part `index` of `parts` begins, in units of `unit`.
+std::ptrdiff_t part_begin(std::ptrdiff_t total, std::ptrdiff_t unit, std::ptrdiff_t parts,
+                          std::ptrdiff_t index) {
+    return std::min(total, divide_up(total, unit) * index / parts * unit);
+}
+
+}  // namespace
+
+template <class T>
+std::size_t gemm_scratch_bytes(std::ptrdiff_t m, std::ptrdiff_t n, std::ptrdiff_t k, int threads) {
+    if (m <= 0) return 0;
+    return static_cast<std::size_t>(scratch_of_thread<T>(n, k) * threads) * sizeof(T);
+}
+
+template <class T>
+void gemm(const Kernels<T>& kernels, Team& team, const GemmArgs<T>& args, void* scratch) {
+    if (args.m <= 0 || args.n <= 0) return;
+    if (args.k <= 0) clear(args);
+    const int threads = team.size();
+    Plan plan = make_plan(kernels, args, threads);
+    const std::ptrdiff_t per_thread = scratch_of_thread<T>(args.n, args.k);
+    plan.block_columns = std::min(plan.block_columns, round_up(args.n, kMaxPanel));
+    const std::ptrdiff_t unit_rows = plan.few_rows ? args.m : kernels.gemm.rows;
+    team.parallel_for(plan.row_tasks * plan.column_tasks, [&](std::ptrdiff_t task) {
+        const std::ptrdiff_t down = task / plan.column_tasks;
+        const std::ptrdiff_t across = task % plan.column_tasks;
+        Part<T> part(kernels.gemm, kernels.elementwise, args, plan,
+                     static_cast<T*>(scratch) + task * per_thread);
+        part.run(part_begin(args.m, unit_rows, plan.row_tasks, down),
+                 part_begin(args.m, unit_rows, plan.row_tasks, down + 1),
+                 part_begin(args.n, kernels.gemm.panel, plan.column_tasks, across),
+                 part_begin(args.n, kernels.gemm.panel, plan.column_tasks, across + 1));
+    });
+}
+
+template std::size_t gemm_scratch_bytes<float>(std::ptrdiff_t, std::ptrdiff_t, std::ptrdiff_t, int);
+template std::size_t gemm_scratch_bytes<double>(std::ptrdiff_t, std::ptrdiff_t, std::ptrdiff_t,
+                                                int);
+template void gemm<float>(const Kernels<float>&, Team&, const GemmArgs<float>&, void*);
+template void gemm<double>(const Kernels<double>&, Team&, const GemmArgs<double>&, void*);
+
+}  // namespace pybp

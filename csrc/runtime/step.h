@@ -1,0 +1,72 @@
+// What an op sees when it runs: the memory of one step, and the means to work on it.
+#pragma once
+
+#include <algorithm>
+#include <cstddef>
+#include <cstdint>
+
+#include "kernels.h"
+#include "program.h"
+#include "threads.h"
+
+namespace pybp {
+
+// Buffers with a number of rows: sizes, before there is any memory.
+struct Extents {
+    const Buffer* buffers;
+    std::ptrdiff_t rows;
+
+    const Buffer& operator[](Operand operand) const { return buffers[operand.index]; }
+    std::ptrdiff_t size(Operand operand) const { return (*this)[operand].size(rows); }
+    std::ptrdiff_t last(Operand operand) const { return (*this)[operand].last; }
+};
+
+template <class T>
+struct Step {
+    const Kernels<T>& kernels;
+    Team& team;
+    Extents extents;
+    char* const* bases;   // [slots]
+    const double* hyper;  // the row of this step
+    double* results;      // the row of this step
+    std::uint64_t seed;
+    std::uint64_t number;  // counts the steps of a net, for the random numbers
+    char* scratch;         // aligned to 64 bytes
+
+    // The data of an operand, null if it is absent.
+    T* data(Operand operand) const { return static_cast<T*>(address(operand)); }
+    const std::int32_t* labels(Operand operand) const {
+        return static_cast<const std::int32_t*>(address(operand));
+    }
+
+  private:
+    void* address(Operand operand) const {
+        if (!operand.present()) return nullptr;
+        const Buffer& buffer = extents[operand];
+        return bases[buffer.slot] + buffer.offset;
+    }
+};
+
+// Deals [0, count) out as ranges: f(begin, end) of at least `grain` entries, one range if there are
+// fewer. The cuts depend on count and grain alone, and lie where cache lines do.
+template <class F>
+void parallel_ranges(Team& team, std::ptrdiff_t count, std::ptrdiff_t grain, const F& f) {
+    constexpr std::ptrdiff_t kMostRanges = 64;
+    constexpr std::ptrdiff_t kLine = 16;
+    const std::ptrdiff_t ranges =
+        std::clamp(count / std::max(grain, std::ptrdiff_t{1}), std::ptrdiff_t{1}, kMostRanges);
+    if (ranges == 1) {
+        f(std::ptrdiff_t{0}, count);
+        return;
+    }
+    std::ptrdiff_t length = (count + ranges - 1) / ranges;
+    if (length > kLine) length = (length + kLine - 1) / kLine * kLine;
+    team.parallel_for((count + length - 1) / length, [&](std::ptrdiff_t range) {
+        f(range * length, std::min(count, (range + 1) * length));
+    });
+}
+
+// Elements of one range: some microseconds of work, several times what it costs to wake a thread.
+inline constexpr std::ptrdiff_t kGrain = 16384;
+
+}  // namespace pybp

@@ -1,0 +1,280 @@
+#include "threads.h"
+
+#include <cstdlib>
+#include <mutex>
+#include <stdexcept>
+#include <string>
+
+#include "cpu.h"
+
+#include <atomic>
+#if defined(PYBP_OPENMP)
+#include <omp.h>
+#else
+#include <condition_variable>
+#include <thread>
+#include <vector>
+#endif
+#if defined(__unix__) || defined(__APPLE__)
+#include <pthread.h>
+#define PYBP_HAS_FORK 1
+#endif
+
+namespace pybp {
+
+namespace {
+
+void run_serially(std::ptrdiff_t count, Task task, const void* context) {
+    for (std::ptrdiff_t i = 0; i < count; ++i) task(context, i);
+}
+
+int positive(const char* text) {
+    char* end = nullptr;
+    const long value = std::strtol(text, &end, 10);
+    return end != text && *end == '\0' && value > 0 && value <= Team::kMaxThreads
+               ? static_cast<int>(value)
+               : 0;
+}
+
+int first_size() {
+    if (const char* own = std::getenv("PYBP_NUM_THREADS"); own && *own) {
+        if (const int size = positive(own)) return size;
+        throw std::runtime_error("PYBP_NUM_THREADS must be a whole number from 1 to " +
+                                 std::to_string(Team::kMaxThreads) + ", got '" + own + "'");
+    }
+    // Others share this variable and write lists into it ("4,2"): what we can't read is not ours.
+    if (const char* shared = std::getenv("OMP_NUM_THREADS"); shared && *shared) {
+        if (const int size = positive(shared)) return size;
+    }
+    return available_cpus() < Team::kMaxThreads ? available_cpus() : Team::kMaxThreads;
+}
+
+}  // namespace
+
+#if defined(PYBP_OPENMP)
+
+struct Team::State {
+    std::mutex busy;  // one call at a time uses the threads
+    std::atomic<int> size{first_size()};
+};
+
+namespace {
+thread_local bool inside_task = false;
+}
+
+void Team::run(std::ptrdiff_t count, Task task, const void* context) {
+    State& state = *state_;
+    std::unique_lock<std::mutex> mine(state.busy, std::defer_lock);
+    const int size = state.size.load(std::memory_order_relaxed);
+    if (inside_task || size == 1 || count <= 1 || !mine.try_lock()) {
+        return run_serially(count, task, context);
+    }
+    const std::uint64_t mode = floating_point_mode();
+    const int members = count < size ? static_cast<int>(count) : size;
+#pragma omp parallel num_threads(members)
+    {
+        const std::uint64_t before = floating_point_mode();
+        set_floating_point_mode(mode);
+        inside_task = true;
+        const int step = omp_get_num_threads();
+        for (std::ptrdiff_t i = omp_get_thread_num(); i < count; i += step) task(context, i);
+        inside_task = false;
+        set_floating_point_mode(before);
+    }
+}
+
+#else
+
+namespace {
+
+thread_local bool inside_task = false;
+
+void pause() {
+#if defined(__x86_64__)
+    __builtin_ia32_pause();
+#elif defined(__aarch64__)
+    __asm__ volatile("yield");
+#endif
+}
+
+// Some 20 microseconds: longer than the gap between two kernels of a step, shorter than what
+// anybody else on the machine would notice.
+constexpr int kSpins = 1000;
+
+struct Job {
+    std::ptrdiff_t count = 0;
+    Task task = nullptr;
+    const void* context = nullptr;
+    std::uint64_t mode = 0;
+};
+
+}  // namespace
+
+// A job is published by raising `round`; each worker runs its share and lowers `running`. All
+// other fields are written only while no worker is between the two.
+struct Team::State {
+    std::mutex busy;  // one call at a time uses the workers
+    std::atomic<int> size{first_size()};
+
+    Job job;
+    std::atomic<std::uint64_t> round{0};
+    std::atomic<int> running{0};
+    bool stop = false;
+
+    std::mutex sleep;
+    std::condition_variable wake;  // a round began
+    std::condition_variable done;  // running became 0
+    std::vector<std::thread> workers;
+
+    void start();
+    void finish();
+    void work(int member, int members, std::uint64_t seen);
+    void publish();
+    void wait_for_round(std::uint64_t seen);
+    void wait_for_workers();
+};
+
+void Team::State::start() {
+    const int members = size.load(std::memory_order_relaxed);
+    stop = false;
+    const std::uint64_t seen = round.load(std::memory_order_relaxed);
+    try {
+        for (int member = 1; member < members; ++member) {
+            workers.emplace_back([this, member, members, seen] { work(member, members, seen); });
+        }
+    } catch (...) {  // no more threads to be had: the shares would not fit those that started
+        finish();
+        throw;
+    }
+}
+
+void Team::State::finish() {
+    if (workers.empty()) return;
+    stop = true;
+    running.store(static_cast<int>(workers.size()), std::memory_order_relaxed);
+    publish();
+    for (std::thread& worker : workers) worker.join();
+    workers.clear();
+}
+
+void Team::State::publish() {
+    {
+        // Under the lock, so that a worker that is about to sleep can't miss it.
+        std::lock_guard<std::mutex> hold(sleep);
+        round.fetch_add(1, std::memory_order_release);
+    }
+    wake.notify_all();
+}
+
+void Team::State::wait_for_round(std::uint64_t seen) {
+    for (int spin = 0; spin < kSpins; ++spin) {
+        if (round.load(std::memory_order_acquire) != seen) return;
+        pause();
+    }
+    std::unique_lock<std::mutex> hold(sleep);
+    wake.wait(hold, [&] { return round.load(std::memory_order_acquire) != seen; });
+}
+
+void Team::State::wait_for_workers() {
+    for (int spin = 0; spin < kSpins; ++spin) {
+        if (running.load(std::memory_order_acquire) == 0) return;
+        pause();
+    }
+    std::unique_lock<std::mutex> hold(sleep);
+    done.wait(hold, [&] { return running.load(std::memory_order_acquire) == 0; });
+}
+
+void Team::State::work(int member, int members, std::uint64_t seen) {
+    inside_task = true;
+    for (;; ++seen) {
+        wait_for_round(seen);
+        if (stop) return;
+        set_floating_point_mode(job.mode);
+        for (std::ptrdiff_t i = member; i < job.count; i += members) job.task(job.context, i);
+        if (running.fetch_sub(1, std::memory_order_acq_rel) == 1) {
+            std::lock_guard<std::mutex> hold(sleep);
+            done.notify_one();
+        }
+    }
+}
+
+void Team::run(std::ptrdiff_t count, Task task, const void* context) {
+    State& state = *state_;
+    std::unique_lock<std::mutex> mine(state.busy, std::defer_lock);
+    if (inside_task || count <= 1 || state.size.load(std::memory_order_relaxed) == 1 ||
+        !mine.try_lock()) {
+        return run_serially(count, task, context);
+    }
+    if (state.workers.empty()) {
+        try {
+            state.start();
+        } catch (const std::exception&) {
+            return run_serially(count, task, context);
+        }
+    }
+    const int members = static_cast<int>(state.workers.size()) + 1;
+    state.job = Job{count, task, context, floating_point_mode()};
+    state.running.store(members - 1, std::memory_order_relaxed);
+    state.publish();
+    inside_task = true;
+    for (std::ptrdiff_t i = 0; i < count; i += members) task(context, i);
+    inside_task = false;
+    state.wait_for_workers();
+}
+
+#endif
+
+Team::Team() : state_(new State) {}
+
+int Team::size() const { return state_->size; }
+
+void Team::set_size(int size) {
+    if (size < 1 || size > kMaxThreads) {
+        throw std::invalid_argument("the number of threads must be 1 to " +
+                                    std::to_string(kMaxThreads) + ", got " + std::to_string(size));
+    }
+    std::lock_guard<std::mutex> hold(state_->busy);  // waits for a call that is under way
+#if !defined(PYBP_OPENMP)
+    if (size != state_->size) state_->finish();
+#endif
+    state_->size = size;
+}
+
+void Team::forget_threads() {
+    // The child of a fork has the parent's memory but none of its workers: their handles, and locks
+    // that may be held, can be neither used nor destroyed. The old state is left behind on purpose.
+    int size = state_->size;
+#if defined(PYBP_OPENMP)
+    size = 1;  // GNU OpenMP hangs in a child whose parent had a team
+#endif
+    state_ = new State;
+    state_->size = size;
+}
+
+namespace {
+
+#if defined(PYBP_HAS_FORK)
+void forget_threads_in_child() {
+    inside_task = false;
+    team().forget_threads();
+}
+#endif
+
+}  // namespace
+
+Team& team() {
+    // Never destroyed: at exit the workers may sleep in it, and the system ends them.
+    static Team* one = [] {
+        Team* made = new Team;
+#if defined(PYBP_HAS_FORK)
+        pthread_atfork(nullptr, nullptr, forget_threads_in_child);
+#endif
+        return made;
+    }();
+    return *one;
+}
+
+void set_num_threads(int count) { team().set_size(count); }
+int num_threads() { return team().size(); }
+
+}  // namespace pybp

@@ -1,0 +1,114 @@
+"""The native executor: the same program, planned, bound once, and run by the C++ extension."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from pybp import _core
+from pybp.arrays import FLOAT_TYPES, Array, aligned_zeros
+from pybp.program.ops import N, Op
+from pybp.program.plan import make_plan
+from pybp.program.program import DATA_ROLES, Buffer, Program
+
+
+class NativeExecutor:
+    """Runs a program in C++; the parameters are those of ``NumpyExecutor``."""
+
+    def __init__(
+        self, program: Program, fixed: dict[str, Array], max_rows: int, *, keep_forward: bool
+    ) -> None:
+        self.program = program
+        self.max_rows = max_rows
+        plan = make_plan(program, max_rows, keep_forward=keep_forward)
+        layout = _Layout(program, list(fixed), plan.offsets, plan.aliases)
+        self._offsets = {
+            name: plan.offsets.get(plan.aliases.get(name, name), -1) for name in program.buffers
+        }
+        self._work = aligned_zeros(plan.size, np.uint8)
+        self._core = _core.Executor(
+            program.dtype, layout.buffers(), layout.data(), layout.ops(), max_rows
+        )
+        scratch = aligned_zeros(self._core.scratch_bytes, np.uint8)
+        self._core.bind([*fixed.values(), self._work], scratch)
+        self.run = self._core.run
+
+    @property
+    def steps_done(self) -> int:
+        """The number of steps that the last run finished."""
+        return self._core.steps_done
+
+    def read(self, name: str, rows: int) -> Array:
+        """Return a copy of a value."""
+        return self._view(name, rows).copy()
+
+    def write(self, name: str, value: Array) -> None:
+        """Set a value that the caller provides."""
+        self._view(name, len(value))[...] = value
+
+    def _view(self, name: str, rows: int) -> Array:
+        buffer = self.program.buffers[name]
+        shape = tuple(rows if extent == N else extent for extent in buffer.shape)
+        dtype = np.int32 if buffer.dtype == "int32" else FLOAT_TYPES[self.program.dtype]
+        size = int(np.prod(shape, dtype=np.int64)) * np.dtype(dtype).itemsize
+        offset = self._offsets[name]
+        return self._work[offset : offset + size].view(dtype).reshape(shape)
+
+
+class _Layout:
+    """Translates names into what the extension takes: slots, byte offsets, buffer indices.
+
+    Slots: one for each fixed array, then the workspace, then one for each data buffer.
+    """
+
+    def __init__(
+        self,
+        program: Program,
+        fixed: list[str],
+        offsets: dict[str, int],
+        aliases: dict[str, str],
+    ) -> None:
+        self.program = program
+        self.index = {name: i for i, name in enumerate(program.buffers)}
+        self.fixed = {name: slot for slot, name in enumerate(fixed)}
+        self.work = len(fixed)
+        self.data_slots = {
+            buffer.name: self.work + 1 + i for i, buffer in enumerate(program.of_role(*DATA_ROLES))
+        }
+        self.offsets = offsets
+        self.aliases = aliases
+
+    def buffers(self) -> list[tuple[int, int, str, tuple[int, ...]]]:
+        return [
+            (*self._place(buffer), buffer.dtype, buffer.shape)
+            for buffer in self.program.buffers.values()
+        ]
+
+    def data(self) -> list[tuple[int, int, int, bool]]:
+        return [
+            (
+                self.index[buffer.name],
+                self.work,
+                self.offsets.get(buffer.name, 0),
+                buffer.role == "output",
+            )
+            for buffer in self.program.of_role(*DATA_ROLES)
+        ]
+
+    def ops(self) -> list[tuple[str, dict[str, Any]]]:
+        return [(op.kind, self._fields(op)) for op in self.program.ops]
+
+    def _place(self, buffer: Buffer) -> tuple[int, int]:
+        name = self.aliases.get(buffer.name, buffer.name)
+        if name in self.fixed:
+            return self.fixed[name], 0
+        if name in self.data_slots:
+            return self.data_slots[name], 0
+        return self.work, self.offsets[name]
+
+    def _fields(self, op: Op) -> dict[str, Any]:
+        fields = op.to_dict()
+        for field in (*op.reads, *op.writes):
+            fields[field] = self.index[fields[field]] if fields[field] else -1
+        return fields

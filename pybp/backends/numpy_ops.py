@@ -1,0 +1,188 @@
+"""Each op in NumPy: lines that look like the equation. This is what the ops mean.
+
+An op's function gets the op, its arrays by field name, and the randomness of the step. It returns
+the arrays of the fields that it writes; updates change their arrays in place, since parameters are
+views that the caller holds.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from pybp.arrays import Array
+from pybp.backends.numpy_activations import ACTIVATION_FUNCTIONS
+from pybp.backends.numpy_losses import log_softmax, loss_op
+from pybp.program.ops import (
+    SGD,
+    Accuracy,
+    Activate,
+    ActivateGrad,
+    Adam,
+    BCEWithLogitsLoss,
+    Dense,
+    DenseGradInput,
+    DenseGradWeight,
+    DistributionLoss,
+    Dropout,
+    ElementwiseLoss,
+    LabelLoss,
+    Loss,
+    NormLoss,
+    Op,
+    Reshape,
+    Softmax,
+    SoftmaxGrad,
+)
+from pybp.random import dropout_mask
+
+
+class Step(NamedTuple):
+    """What varies from step to step: the random state, the scalars, and where results go."""
+
+    seed: int
+    number: int
+    hyper: Array  # [k], in the order of the update op's ``hyper``
+    results: Array  # [m], float64
+
+
+Arrays = dict[str, Any]
+
+
+def _activation(name: str, alpha: float, beta: float, x: Array) -> Array:
+    with np.errstate(over="ignore", invalid="ignore"):
+        return ACTIVATION_FUNCTIONS[name][0](x, alpha, beta).astype(x.dtype)
+
+
+def _slope(name: str, alpha: float, beta: float, saved: Array) -> Array:
+    with np.errstate(over="ignore", invalid="ignore"):
+        return ACTIVATION_FUNCTIONS[name][1](saved, alpha, beta).astype(saved.dtype)
+
+
+def _dense(op: Dense, a: Arrays, step: Step) -> Arrays:
+    z = a["x"] @ a["w"]
+    if op.b:
+        z = z + a["b"]
+    return {"y": _activation(op.activation, op.alpha, 0.0, z)}
+
+
+def _dense_grad_input(op: DenseGradInput, a: Arrays, step: Step) -> Arrays:
+    dx = a["dy"] @ a["w"].T
+    if op.x:
+        dx = dx * _slope(op.activation, op.alpha, 0.0, a["x"])
+    return {"dx": dx}
+
+
+def _dense_grad_weight(op: DenseGradWeight, a: Arrays, step: Step) -> Arrays:
+    x = a["x"].reshape(-1, a["x"].shape[-1])
+    dy = a["dy"].reshape(-1, a["dy"].shape[-1])
+    dw = x.T @ dy
+    db = np.sum(dy, axis=0)
+    if op.accumulate:
+        dw = a["dw"] + dw
+        db = a["db"] + db if op.db else db
+    return {"dw": dw, "db": db}
+
+
+def _activate(op: Activate, a: Arrays, step: Step) -> Arrays:
+    return {"y": _activation(op.function, op.alpha, op.beta, a["x"])}
+
+
+def _activate_grad(op: ActivateGrad, a: Arrays, step: Step) -> Arrays:
+    return {"dx": a["dy"] * _slope(op.function, op.alpha, op.beta, a["saved"])}
+
+
+def _softmax(op: Softmax, a: Arrays, step: Step) -> Arrays:
+    y = log_softmax(a["x"], op.axis)
+    return {"y": y if op.log else np.exp(y)}
+
+
+def _softmax_grad(op: SoftmaxGrad, a: Arrays, step: Step) -> Arrays:
+    y, dy = a["y"], a["dy"]
+    if op.log:
+        return {"dx": dy - np.exp(y) * np.sum(dy, axis=op.axis, keepdims=True)}
+    return {"dx": y * (dy - np.sum(dy * y, axis=op.axis, keepdims=True))}
+
+
+def _dropout(op: Dropout, a: Arrays, step: Step) -> Arrays:
+    x = a["x"]
+    mask = dropout_mask(step.seed, op.stream, step.number, op.p, x.size).reshape(x.shape)
+    scale = x.dtype.type(1 / (1 - op.p) if op.p < 1 else 0)
+    return {"y": np.where(mask, x * scale, 0).astype(x.dtype)}
+
+
+def _reshape(op: Reshape, a: Arrays, step: Step) -> Arrays:
+    return {"y": a["x"].reshape(-1, *op.shape)}
+
+
+def _loss(op: Loss, a: Arrays, step: Step) -> Arrays:
+    written, total, divisor = loss_op(op, a)
+    step.results[op.result] += total
+    step.results[op.result + 1] += divisor
+    return written
+
+
+def _accuracy(op: Accuracy, a: Arrays, step: Step) -> Arrays:
+    p, t = a["prediction"], a["target"]
+    if op.binary:
+        hits, counts = (p > op.threshold) == (t > 0.5), np.ones(p.shape)
+    else:
+        labels = t if t.ndim < p.ndim else np.argmax(t, axis=-1)
+        hits = np.argmax(p, axis=-1) == labels
+        counts = np.where(labels == op.ignore_index, 0.0, 1.0)
+    hits = hits & ~np.isnan(p if op.binary else np.max(p, axis=-1))
+    w = a["weight"] if op.weight else np.ones(len(p))
+    counts = counts * w.reshape(w.shape + (1,) * (counts.ndim - w.ndim))
+    step.results[op.result] += np.sum(hits * counts, dtype=np.float64)
+    step.results[op.result + 1] += np.sum(counts, dtype=np.float64)
+    return {}
+
+
+def _sgd(op: SGD, a: Arrays, step: Step) -> Arrays:
+    lr, sign, weight_decay, momentum, gain = step.hyper.astype(a["w"].dtype)
+    g = sign * a["g"] + weight_decay * a["w"]
+    if op.v:
+        a["v"][...] = momentum * a["v"] + gain * g
+        g = g + momentum * a["v"] if op.nesterov else a["v"]
+    a["w"] -= lr * g
+    return {}
+
+
+def _adam(op: Adam, a: Arrays, step: Step) -> Arrays:
+    w = a["w"]
+    lr, sign, weight_decay, beta1, gain1, beta2, gain2, eps, c1, root2 = step.hyper.astype(w.dtype)
+    g = sign * a["g"]
+    if op.decoupled:
+        w *= 1 - lr * weight_decay
+    else:
+        g = g + weight_decay * w
+    a["m"][...] = beta1 * a["m"] + gain1 * g
+    a["v"][...] = beta2 * a["v"] + gain2 * g * g
+    v = a["v"]
+    if op.vmax:
+        v = a["vmax"][...] = np.maximum(a["vmax"], v)
+    w -= lr / c1 * a["m"] / (np.sqrt(v) / root2 + eps)
+    return {}
+
+
+NUMPY_OPS: dict[type[Op], Callable[..., Arrays]] = {
+    Dense: _dense,
+    DenseGradInput: _dense_grad_input,
+    DenseGradWeight: _dense_grad_weight,
+    Activate: _activate,
+    ActivateGrad: _activate_grad,
+    Softmax: _softmax,
+    SoftmaxGrad: _softmax_grad,
+    Dropout: _dropout,
+    Reshape: _reshape,
+    ElementwiseLoss: _loss,
+    BCEWithLogitsLoss: _loss,
+    NormLoss: _loss,
+    LabelLoss: _loss,
+    DistributionLoss: _loss,
+    Accuracy: _accuracy,
+    SGD: _sgd,
+    Adam: _adam,
+}

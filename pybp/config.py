@@ -1,0 +1,65 @@
+"""What this build can do, and how many threads it uses."""
+
+from __future__ import annotations
+
+import importlib
+import platform
+import sys
+from types import ModuleType
+
+import numpy as np
+
+from pybp import backends, inputs
+from pybp.version import __version__
+
+
+def _core() -> ModuleType | None:
+    if backends.native_error:
+        return None
+    return importlib.import_module("pybp._core")
+
+
+def set_num_threads(threads: int) -> None:
+    """Set how many threads native calls use, from the next call on.
+
+    Results don't depend on it, to the last bit. The start is ``PYBP_NUM_THREADS``, or
+    ``OMP_NUM_THREADS``, or the number of CPUs that this process may use.
+
+    Raises
+    ------
+    TypeError, ValueError
+        For anything but a whole number >= 1.
+    """
+    threads = inputs.whole_number(threads, "threads", 1)
+    core = _core()
+    if core is not None:
+        core.set_num_threads(threads)
+
+
+def num_threads() -> int:
+    """Return how many threads native calls use (1 where only NumPy works)."""
+    core = _core()
+    return 1 if core is None else int(core.num_threads())
+
+
+def show_config() -> None:
+    """Print version, backend, compiler, instruction set and threads, one a line."""
+    lines = {
+        "pybp": __version__,
+        "python": sys.version.split()[0],
+        "numpy": np.__version__,
+        "machine": f"{platform.system()} {platform.machine()}",
+        "backend": backends.current_backend(),
+    }
+    core = _core()
+    if core is None:
+        lines["native"] = f"not available: {backends.native_error}"
+    else:
+        info = core.build_info()
+        lines["compiler"] = info["compiler"]
+        lines["openmp"] = "yes" if info["openmp"] else "no"
+        lines["isa"] = f"{core.isa()} (available: {', '.join(core.isa_levels())})"
+        lines["threads"] = str(core.num_threads())
+    width = max(map(len, lines))
+    for name, value in lines.items():
+        print(f"{name:<{width}}  {value}")

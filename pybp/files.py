@@ -1,0 +1,162 @@
+"""Nets as files: safetensors, with the architecture as JSON in the metadata.
+
+Reading and writing the format is the safetensors package's work; it is imported when a file is
+read or written. Loading never runs code from a file: layers are looked up in a fixed table.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+from pybp import activations, layers
+from pybp.arrays import Array, check_dtype
+from pybp.initializers import INITIALIZERS, Initializer
+from pybp.layers import Layer
+from pybp.network import Network
+from pybp.sequential import Sequential
+
+_FORMAT = 1
+_KEY = "pybp"
+_HINT = "needs the safetensors package: pip install 'pybp-nn[files]'"
+
+LAYERS: dict[str, type[Layer]] = {
+    kind.__name__: kind
+    for module in (layers, activations)
+    for kind in vars(module).values()
+    if isinstance(kind, type) and issubclass(kind, Layer)
+}
+
+
+def save(net: Network, path: str | os.PathLike[str]) -> None:
+    """Write a net: ``net.save``."""
+    if not isinstance(net, Sequential):
+        raise TypeError(f"only Sequential nets can be saved, got {net!r}")
+    try:
+        from safetensors.numpy import save_file
+    except ImportError as error:
+        raise ImportError(f"net.save {_HINT}") from error
+    arrays = {name: array.copy() for name, array in net.params.items()}
+    text = json.dumps(_describe(net))
+    save_file(arrays, os.fspath(path), metadata={_KEY: text})
+
+
+def load(path: str | os.PathLike[str]) -> Sequential:
+    """Read a net that ``net.save`` wrote.
+
+    Raises
+    ------
+    ValueError
+        For a damaged file, one without a description of a net, or one of a newer format.
+    OSError
+        When the file can't be read.
+    """
+    metadata, arrays = _read(path)
+    if _KEY not in metadata:
+        raise ValueError(f"{os.fspath(path)!r} holds no pybp net; bp.load_arrays reads its arrays")
+    try:
+        description = json.loads(metadata[_KEY])
+        net = _build(description)
+    except (KeyError, TypeError, ValueError, RecursionError) as error:
+        raise ValueError(
+            f"{os.fspath(path)!r} holds a broken description of a net: {error}"
+        ) from error
+    if set(arrays) != set(net.params):
+        raise ValueError(
+            f"{os.fspath(path)!r} should hold the arrays {sorted(net.params)}, got {sorted(arrays)}"
+        )
+    for name, array in arrays.items():
+        net.params[name] = array
+    return net
+
+
+def load_arrays(path: str | os.PathLike[str]) -> dict[str, Array]:
+    """Return name -> array of any safetensors file.
+
+    Raises
+    ------
+    ValueError
+        For a damaged file.
+    OSError
+        When the file can't be read.
+    """
+    return _read(path)[1]
+
+
+def _read(path: str | os.PathLike[str]) -> tuple[dict[str, str], dict[str, Array]]:
+    try:
+        from safetensors import SafetensorError, safe_open
+    except ImportError as error:
+        raise ImportError(f"bp.load {_HINT}") from error
+    name = os.fspath(path)
+    with Path(name).open("rb"):
+        pass  # a clear OSError for a missing file or a folder
+    try:
+        with safe_open(name, framework="numpy") as file:
+            names = list(file.keys())
+            return dict(file.metadata() or {}), {key: file.get_tensor(key) for key in names}
+    except SafetensorError as error:
+        raise ValueError(f"{name!r} is no valid safetensors file: {error}") from error
+
+
+def _describe(net: Sequential) -> dict[str, Any]:
+    distinct: list[Layer] = []
+    order = []
+    for layer in net.layers:
+        known = [i for i, other in enumerate(distinct) if other is layer]
+        if not known:
+            distinct.append(layer)
+        order.append(known[0] if known else len(distinct) - 1)
+    return {
+        "format": _FORMAT,
+        "kind": "Sequential",
+        "dtype": net.dtype,
+        "seed": net.seed,
+        "input_shape": list(net.input_shape),
+        "steps": net.state.steps,
+        "epochs": net.state.epochs,
+        "layers": [_to_json(layer) for layer in distinct],
+        "order": order,
+    }
+
+
+def _to_json(value: Any) -> Any:
+    if isinstance(value, Layer | Initializer):
+        fields = {name: _to_json(field) for name, field in value.to_dict().items()}
+        return {"type": type(value).__name__, **fields}
+    if isinstance(value, tuple):
+        return list(value)
+    return value
+
+
+def _build(description: dict[str, Any]) -> Sequential:
+    if description["format"] != _FORMAT:
+        raise ValueError(f"format {description['format']!r}, this version reads {_FORMAT}")
+    if description["kind"] != "Sequential":
+        raise ValueError(f"kind {description['kind']!r} is unknown")
+    distinct = [_from_json(layer, LAYERS) for layer in description["layers"]]
+    net = Sequential(
+        [distinct[index] for index in description["order"]],
+        dtype=check_dtype(description["dtype"]),
+        seed=description["seed"],
+    )
+    net.build(tuple(description["input_shape"]))
+    net.state.steps = int(description["steps"])
+    net.state.epochs = int(description["epochs"])
+    return net
+
+
+def _from_json(value: Any, kinds: dict[str, Any]) -> Any:
+    if isinstance(value, list):
+        return tuple(value)
+    if not isinstance(value, dict):
+        return value
+    kind = kinds.get(value["type"])
+    if kind is None:
+        raise ValueError(f"unknown type {value['type']!r}")
+    fields = {
+        name: _from_json(field, INITIALIZERS) for name, field in value.items() if name != "type"
+    }
+    return kind(**fields)

@@ -1,0 +1,110 @@
+"""The border: arrays of the user are checked and converted here, once a call."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from pybp.arrays import FLOAT_TYPES, Array
+from pybp.program.ops import Shape
+
+# dtypes which the executors convert row by row themselves
+_DIRECT = frozenset(np.dtype(code) for code in "?bBhHiIlLqQfd")
+
+
+def check_shape(shape: Sequence[int] | int) -> Shape:
+    """Return the shape of one sample as a tuple of positive sizes."""
+    if isinstance(shape, int | np.integer):
+        raise TypeError(f"a shape is a tuple such as ({shape},), got {shape!r}")
+    sizes = tuple(shape)
+    for size in sizes:
+        if isinstance(size, bool) or not isinstance(size, int | np.integer):
+            raise TypeError(f"a shape holds whole numbers, got {sizes}")
+        if size < 1:
+            raise ValueError(f"sizes must be >= 1, got {sizes}")
+    return tuple(int(size) for size in sizes)
+
+
+def numbers(value: Any, name: str) -> Array:
+    """Return an argument as an array of real numbers with at least one axis.
+
+    Raises
+    ------
+    TypeError
+        For lists (they mean ragged batches), masked arrays, and dtypes that hold no real numbers.
+    ValueError
+        For no axis, or no rows.
+    """
+    if isinstance(value, list | tuple | dict) or value is None:
+        raise TypeError(f"{name} must be an array, got {type(value).__name__}: use numpy.asarray")
+    if isinstance(value, np.ma.MaskedArray):
+        raise TypeError(f"{name} is a masked array: fill it, and pass the mask as sample_weight")
+    array = np.asarray(value)
+    if array.dtype.kind not in "fiub":
+        raise TypeError(f"{name} must hold real numbers, got the dtype {array.dtype}")
+    if array.ndim == 0:
+        raise ValueError(f"{name} must have a batch axis, got a single number")
+    if array.shape[0] == 0:
+        raise ValueError(f"{name} has no rows: its shape is {array.shape}")
+    return array
+
+
+def samples(value: Any, name: str, shape: Shape | None) -> Array:
+    """Return a batch of samples of a shape (any shape for None), ready for an executor."""
+    array = numbers(value, name)
+    if shape is not None and array.shape[1:] != shape:
+        sizes = "".join(f", {size}" for size in shape)
+        raise ValueError(f"{name} must have shape (n{sizes}), got {array.shape}")
+    return array
+
+
+def ready(array: Array, dtype: str) -> Array:
+    """Return an array that executors can read: rows contiguous, native byte order, known dtype."""
+    if array.dtype not in _DIRECT or not array.dtype.isnative:
+        return np.ascontiguousarray(array, FLOAT_TYPES[dtype])
+    if array.flags.c_contiguous:
+        return array
+    row = array[:1]  # only the batch axis may have a stride of its own
+    if row.flags.c_contiguous and array.strides[0] > 0:
+        return array
+    return np.ascontiguousarray(array)
+
+
+def weights(value: Any, rows: int, shape: Shape) -> Array:
+    """Return sample weights: (n,) or the leading axes of samples of this shape, all >= 0."""
+    array = numbers(value, "sample_weight")
+    if array.shape[0] != rows or array.shape[1:] != shape[: array.ndim - 1]:
+        sizes = "".join(f", {size}" for size in shape)
+        raise ValueError(
+            f"sample_weight must have shape ({rows},) or lead ({rows}{sizes}), got {array.shape}"
+        )
+    if not (array >= 0).all():
+        raise ValueError("sample_weight must be >= 0 everywhere")
+    return array
+
+
+def same_rows(x: Array, y: Array) -> None:
+    """Refuse inputs and targets of different length."""
+    if len(x) != len(y):
+        raise ValueError(f"x has {len(x)} rows and y has {len(y)}")
+
+
+def whole_number(value: Any, name: str, least: int) -> int:
+    """Return an argument as an int that is at least ``least``."""
+    if isinstance(value, bool) or not isinstance(value, int | np.integer):
+        raise TypeError(f"{name} must be a whole number, got {value!r}")
+    if value < least:
+        raise ValueError(f"{name} must be >= {least}, got {value}")
+    return int(value)
+
+
+def check_seed(seed: int | None) -> int:
+    """Return a seed in 0 ... 2**64 - 1; None draws one."""
+    if seed is None:
+        return int(np.random.SeedSequence().generate_state(1, np.uint64)[0])
+    seed = whole_number(seed, "seed", 0)
+    if seed >= 2**64:
+        raise ValueError(f"seed must be below 2**64, got {seed}")
+    return seed

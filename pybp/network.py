@@ -1,0 +1,398 @@
+"""Nets: what users build, call, train and save. ``Network`` is the only class with state."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, NamedTuple, Self
+
+import numpy as np
+
+from pybp import backends, inputs
+from pybp.arrays import FLOAT_TYPES, Array, check_dtype
+from pybp.by_name import resolve
+from pybp.losses import LOSSES, Loss
+from pybp.metrics import METRICS, Metric
+from pybp.optimizers import OPTIMIZERS, Optimizer
+from pybp.parameters import GradientArrays, NamedArrays
+from pybp.program.builder import Builder
+from pybp.program.ops import Shape
+from pybp.program.program import FIXED_ROLES, Program
+from pybp.programs import Bound, GradientProgram, Recipe, probe, update_program
+from pybp.state import State
+
+if TYPE_CHECKING:
+    from pybp.trainer import History
+
+_BATCH = 256  # rows of a step in predict and evaluate
+_NOTHING = np.zeros((1, 0))  # no hyper-parameters, no results
+
+
+class _Pending(NamedTuple):
+    """A forward pass by hand that waits for its backward pass."""
+
+    bound: Bound
+    names: GradientProgram
+    rows: int
+    step: int
+
+
+class Network:
+    """Base of the nets; ``Sequential`` is one.
+
+    Parameters
+    ----------
+    dtype : {"float32", "float64"}
+        Type of parameters and of all that is computed.
+    seed : int or None
+        Start of everything random: weights, shuffles, dropout. None draws one, kept in ``seed``.
+    backend : {"native", "numpy"} or None
+        None reads the default at each call (``pybp.use_backend``).
+    """
+
+    def __init__(self, dtype: str, seed: int | None, backend: str | None) -> None:
+        self.dtype = check_dtype(dtype)
+        self.seed = inputs.check_seed(seed)
+        self.backend = None if backend is None else backends.check_backend(backend)
+        self._recipe: Recipe | None = None
+        self._state: State | None = None
+        self._output_shape: Shape = ()
+        self._pending: _Pending | None = None
+        self._bound: dict[tuple[str, str], Bound] = {}
+        self._gradient_names: dict[bool, GradientProgram] = {}
+        self._lock = threading.RLock()  # one call at a time uses the workspaces
+        self._training = threading.Lock()
+
+    def _lower(self, builder: Builder, x: str) -> str:
+        """Append the forward ops of the whole net; return its output."""
+        raise NotImplementedError
+
+    # ------------------------------------------------------------------ building
+
+    def build(self, input_shape: Sequence[int]) -> Self:
+        """Make the parameters, for samples of this shape (without the batch axis).
+
+        Raises
+        ------
+        ValueError
+            When a layer can't take what it would get, or when the net is already built for
+            another shape.
+        """
+        shape = inputs.check_shape(input_shape)
+        if self._recipe is not None:
+            if shape != self._recipe.input_shape:
+                raise ValueError(
+                    f"this net is built for samples of shape {self._recipe.input_shape}, "
+                    f"got {shape}"
+                )
+            return self
+        wanted, self._output_shape = probe(self._lower, self.dtype, shape)
+        self._state = State(wanted, FLOAT_TYPES[self.dtype], self.seed)
+        self._recipe = Recipe(self._lower, self.dtype, shape, self._state.size)
+        return self
+
+    @property
+    def is_built(self) -> bool:
+        """Whether the parameters exist."""
+        return self._recipe is not None
+
+    @property
+    def recipe(self) -> Recipe:
+        """What the programs of this net are made from; raises before the net is built."""
+        if self._recipe is None:
+            raise RuntimeError(
+                "the net is not built yet: call net.build(shape of one sample), or predict, "
+                "forward or fit, which build it from their input"
+            )
+        return self._recipe
+
+    @property
+    def state(self) -> State:
+        """Parameters, gradients, optimiser state and counters; raises before the net is built."""
+        if self._state is None:
+            self.recipe  # noqa: B018 - raises the error with the reason
+        assert self._state is not None
+        return self._state
+
+    @property
+    def input_shape(self) -> Shape:
+        """The shape of one input sample."""
+        return self.recipe.input_shape
+
+    @property
+    def output_shape(self) -> Shape:
+        """The shape of one output sample."""
+        self.recipe  # noqa: B018 - raises before the net is built
+        return self._output_shape
+
+    @property
+    def params(self) -> NamedArrays:
+        """The live parameters: a mapping from names such as ``"0.weight"`` to views."""
+        return self.state.params
+
+    @property
+    def grads(self) -> GradientArrays:
+        """The gradients of the last backward pass, under the names of the parameters.
+
+        Reading is legal after ``backward``, after ``fit``, or with
+        ``Trainer(..., keep_grads=True)``; assigning is legal at any time, so that gradients made
+        elsewhere can be stepped.
+        """
+        return self.state.grads
+
+    @property
+    def program(self) -> Program:
+        """The lowered program: forward in training mode, then backward; ``print`` shows it."""
+        return self.recipe.gradient(training=True).program
+
+    def reset_optimizer(self) -> None:
+        """Forget the state of the optimiser: the next update is its first."""
+        self.state.reset_optimizer()
+
+    # ------------------------------------------------------------------- binding
+
+    @property
+    def current_backend(self) -> str:
+        """The name of the backend that the next call uses."""
+        return self.backend or backends.current_backend()
+
+    def bind(
+        self,
+        program: Program,
+        rows: int,
+        constants: dict[str, Any] | None = None,
+        *,
+        keep_forward: bool = False,
+    ) -> Bound:
+        """Verify a program and bind it to the arrays of this net, for at most ``rows`` samples."""
+        program.verify()
+        given = {
+            name: np.ascontiguousarray(value, FLOAT_TYPES[self.dtype])
+            for name, value in (constants or {}).items()
+        }
+        fixed = {
+            buffer.name: given[buffer.name]
+            if buffer.name in given
+            else self.state.array(buffer.name)
+            for buffer in program.of_role(*FIXED_ROLES)
+        }
+        backend = self.current_backend
+        executor = backends.make_executor(backend, program, fixed, rows, keep_forward=keep_forward)
+        return Bound(program, executor)
+
+    def _cached(
+        self, name: str, make: Callable[[], Program], rows: int, *, keep_forward: bool = False
+    ) -> Bound:
+        """Bind a program when it is first used, and again for more rows or another backend."""
+        key = (name, self.current_backend)
+        bound = self._bound.get(key)
+        if bound is None or bound.executor.max_rows < rows:
+            bound = self.bind(make(), rows, keep_forward=keep_forward)
+            self._bound[key] = bound
+        return bound
+
+    @contextmanager
+    def training_alone(self) -> Iterator[None]:
+        """Hold the right to change parameters; a second thread that wants it gets RuntimeError."""
+        if not self._training.acquire(blocking=False):
+            raise RuntimeError("this net is being trained already, by another thread")
+        try:
+            yield
+        finally:
+            self._training.release()
+
+    # ----------------------------------------------------------------- inference
+
+    def predict(self, x: Array) -> Array:
+        """Return the outputs in evaluation mode.
+
+        Parameters
+        ----------
+        x : array (n, *input_shape)
+            Samples of any real dtype, converted batch by batch to the net's.
+
+        Returns
+        -------
+        array (n, *output_shape)
+            A fresh array of the net's dtype. A row's result doesn't depend on the other rows.
+        """
+        x = self._samples(x)
+        y = np.empty((len(x), *self._output_shape), FLOAT_TYPES[self.dtype])
+        with self._lock:
+            bound = self._cached("predict", self.recipe.predict, min(len(x), _BATCH))
+            starts = _starts(len(x), bound.executor.max_rows)
+            steps = len(starts) - 1
+            data = [x, y]
+            nothing = np.zeros((steps, 0))
+            bound.executor.run(
+                data, None, starts, nothing, nothing, self.seed, 0, 0, len(bound.program.ops)
+            )
+        return y
+
+    def evaluate(
+        self,
+        x: Array,
+        y: Array,
+        *,
+        loss: Loss | str,
+        metrics: Iterable[Metric | str] = (),
+        sample_weight: Array | None = None,
+    ) -> dict[str, float]:
+        """Return the loss and the metrics on some data, in evaluation mode.
+
+        Returns
+        -------
+        dict
+            ``"loss"`` and the name of each metric. The loss with ``reduction="sum"`` is the sum
+            divided by the number of rows, as in histories.
+        """
+        from pybp.evaluation import Evaluator, Examples  # they stand above the net
+
+        judge = resolve("loss", loss, LOSSES, Loss)
+        chosen = [resolve("metric", metric, METRICS, Metric) for metric in metrics]
+        examples = Examples(self, judge, x, y, sample_weight)
+        with self._lock:
+            return Evaluator(self, judge, chosen)(examples)
+
+    def forward(self, x: Array, training: bool = False) -> Array:
+        """Return the output for a batch, and keep what ``backward`` needs.
+
+        Parameters
+        ----------
+        x : array (n, *input_shape)
+            Samples.
+        training : bool
+            Whether layers act as in training. A dropout mask is keyed by the update counter, so
+            it stays the same until an update.
+
+        Returns
+        -------
+        array (n, *output_shape)
+            A fresh array.
+        """
+        x = self._samples(x)
+        with self._lock:
+            bound, names = self._bind_gradient(training, len(x))
+            self._pending = _Pending(bound, names, len(x), self.state.steps)
+            bound.executor.write("x", x)
+            self._run_by_hand(0, bound.program.backward_start)
+            return bound.executor.read(names.y, len(x))
+
+    def backward(self, dy: Array, accumulate: bool = False) -> Array:
+        """Return dLoss/dx for the last ``forward``, and fill ``net.grads``.
+
+        Parameters
+        ----------
+        dy : array (n, *output_shape)
+            dLoss/dy; its shape must be that of the output, nothing is broadcast.
+        accumulate : bool
+            Add to the gradients instead of overwriting them.
+
+        Raises
+        ------
+        RuntimeError
+            Without a forward pass before.
+        """
+        if self._pending is None:
+            raise RuntimeError("backward needs a forward pass before it: call net.forward(x)")
+        bound, names, rows, _ = self._pending
+        dy = inputs.samples(dy, "dy", self._output_shape)
+        if len(dy) != rows:
+            raise ValueError(f"dy must have the {rows} rows of the forward pass, got {len(dy)}")
+        grads = self.state.grads
+        with self._lock:
+            before = grads.flat.copy() if accumulate and grads.known else None
+            bound.executor.write("dy", dy)
+            self._run_by_hand(bound.program.backward_start, len(bound.program.ops))
+            if before is not None:
+                grads.flat += before
+            grads.known = True
+            return bound.executor.read(names.dx, rows)
+
+    def _bind_gradient(self, training: bool, rows: int) -> tuple[Bound, GradientProgram]:
+        names = self._gradient_names.get(training)
+        if names is None:
+            names = self._gradient_names[training] = self.recipe.gradient(training=training)
+        program = names.program
+        bound = self._cached(f"gradient {training}", lambda: program, rows, keep_forward=True)
+        return bound, names
+
+    def _run_by_hand(self, begin: int, end: int) -> None:
+        assert self._pending is not None
+        bound, _, rows, step = self._pending
+        starts = np.array([0, rows])
+        bound.executor.run([], None, starts, _NOTHING, _NOTHING, self.seed, step, begin, end)
+
+    def _samples(self, x: Any) -> Array:
+        shape = None if self._recipe is None else self._recipe.input_shape
+        x = inputs.ready(inputs.samples(x, "x", shape), self.dtype)
+        if self._recipe is None:
+            self.build(x.shape[1:])
+        return x
+
+    # ------------------------------------------------------------------ training
+
+    def apply_gradients(self, optimizer: Optimizer) -> None:
+        """Update the parameters once from ``net.grads``: what ``optimizer.step(net)`` calls."""
+        state = self.state
+        if not state.grads.known:
+            raise RuntimeError(
+                "there are no gradients to step: call net.backward, or assign to net.grads"
+            )
+        if state.size == 0:
+            raise ValueError("this net has no parameters to update")
+        with self.training_alone():
+            hyper = optimizer.hyper(state.use_optimizer(optimizer), 1)
+            op = optimizer.op()
+            bound = self._cached(
+                f"update {op!r}", lambda: update_program(self.dtype, optimizer, state.size), 1
+            )
+            starts = np.array([0, 1])
+            bound.executor.run([], None, starts, hyper, _NOTHING, self.seed, state.steps, 0, 1)
+            state.count_updates(1)
+
+    def fit(
+        self,
+        x: Array,
+        y: Array,
+        *,
+        loss: Loss | str,
+        optimizer: Optimizer | str,
+        metrics: Iterable[Metric | str] = (),
+        **arguments: Any,
+    ) -> History:
+        """Train: make a ``Trainer`` and call its ``fit``, which see for all other arguments.
+
+        Parameters
+        ----------
+        x : array (n, *input_shape)
+            Inputs.
+        y : array (n, ...)
+            Targets, as the loss takes them.
+        loss, optimizer, metrics
+            Descriptions or names.
+        **arguments
+            Of ``Trainer.fit``: epochs, batch_size, shuffle, validation_data, sample_weight,
+            class_weight, callbacks, stop_loss, verbose.
+
+        Returns
+        -------
+        History
+            ``history.history`` maps "loss", "val_loss", "accuracy" ... to a list, one entry an
+            epoch.
+        """
+        from pybp.trainer import Trainer  # stands above the net
+
+        trainer = Trainer(self, loss, optimizer, metrics, keep_grads=True)
+        return trainer.fit(x, y, **arguments)
+
+
+def resolve_optimizer(optimizer: Optimizer | str) -> Optimizer:
+    """Return an optimiser from a description or a name."""
+    return resolve("optimizer", optimizer, OPTIMIZERS, Optimizer)
+
+
+def _starts(rows: int, batch: int) -> Array:
+    """Return where batches begin, and the end of the last one."""
+    return np.append(np.arange(0, rows, batch), rows)

@@ -1,0 +1,85 @@
+"""The base of the ops: fields, shape rules, errors.
+
+An op is a frozen record. Fields annotated ``Read``, ``Write`` (and their ``Maybe`` forms, where ""
+means absent) name buffers; all other fields are attributes. ``shapes`` is the shape rule: from the
+shapes of what is read to the shapes of what is written. The C++ executor mirrors each op with one
+struct of the same field names; a test compares the two.
+
+A shape is a tuple of sizes whose first entry is ``N`` (printed as ``n``) when the buffer has one
+row for each sample. ``rows of x`` means all axes but the last, so that every op on rows applies to
+each time step of a sequence too.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import ClassVar
+
+from pybp.program.activations import ACTIVATIONS
+from pybp.record import Record
+
+N = -1  # the run-time number of samples, as the first entry of a shape
+
+Shape = tuple[int, ...]
+Read = str
+Write = str
+MaybeRead = str
+MaybeWrite = str
+
+READS = ("Read", "MaybeRead")
+WRITES = ("Write", "MaybeWrite")
+
+
+class OpError(ValueError):
+    """A program that breaks a rule; the message names the op, the rule and what was found."""
+
+
+class Op(Record):
+    """One step of a program."""
+
+    kind: ClassVar[str] = ""
+    reads: ClassVar[tuple[str, ...]] = ()
+    writes: ClassVar[tuple[str, ...]] = ()
+    attributes: ClassVar[tuple[str, ...]] = ()
+    hyper: ClassVar[tuple[str, ...]] = ()  # the named scalars an update reads for each step
+
+    def __init_subclass__(cls, **kwargs: object) -> None:
+        super().__init_subclass__(**kwargs)
+        kinds = cls._annotations
+        cls.kind = _snake_case(cls.__name__)
+        cls.reads = tuple(name for name in kinds if kinds[name] in READS)
+        cls.writes = tuple(name for name in kinds if kinds[name] in WRITES)
+        cls.attributes = tuple(
+            name for name in kinds if kinds[name] not in READS and kinds[name] not in WRITES
+        )
+
+    def inputs(self) -> list[str]:
+        """Return the names of the buffers that are read."""
+        return [buffer for field in self.reads if (buffer := getattr(self, field))]
+
+    def outputs(self) -> list[str]:
+        """Return the names of the buffers that are written."""
+        return [buffer for field in self.writes if (buffer := getattr(self, field))]
+
+    def shapes(self, shape: dict[str, Shape]) -> dict[str, Shape]:
+        """Return the shape of each written field, from the shapes of the fields that are read."""
+        raise NotImplementedError
+
+    def fail(self, rule: str) -> OpError:
+        """Return the error for a broken rule, to be raised by the caller."""
+        return OpError(f"{self.kind}: {rule}; op: {self!r}")
+
+
+def _snake_case(name: str) -> str:
+    return re.sub(r"(?<=[a-z])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])", "_", name).lower()
+
+
+def check_activation(op: Op, function: str) -> None:
+    """Refuse a name that no activation has."""
+    if function not in ACTIVATIONS:
+        raise op.fail(f"activation is one of {', '.join(ACTIVATIONS)}, got {function!r}")
+
+
+def is_prefix(short: Shape, long: Shape) -> bool:
+    """Tell whether a shape leads another, as weights lead the positions they weigh."""
+    return len(short) >= 1 and short == long[: len(short)]

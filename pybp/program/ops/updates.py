@@ -1,0 +1,58 @@
+"""The updates: the steps of optimisers on flat buffers."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from pybp.program.ops.base import MaybeWrite, Op, Read, Shape, Write
+
+
+class Update(Op):
+    """Base of the optimiser steps on flat buffers: w is changed in place, and so is the state."""
+
+    w: Write
+    g: Read
+
+    def shapes(self, shape: dict[str, Shape]) -> dict[str, Shape]:
+        return dict.fromkeys(self.writes, shape["g"])
+
+
+class SGD(Update):
+    """Stochastic gradient descent with momentum, as PyTorch orders it.
+
+    ``g' = sign * g + weight_decay * w``; ``v = momentum * v + gain * g'``;
+    ``w -= lr * v``, or with Nesterov ``w -= lr * (g' + momentum * v)``.
+    Without v: ``w -= lr * g'``.
+    """
+
+    v: MaybeWrite = ""
+    nesterov: bool = False
+    hyper: ClassVar[tuple[str, ...]] = ("lr", "sign", "weight_decay", "momentum", "gain")
+
+
+class Adam(Update):
+    """Adam (Kingma and Ba 2015, algorithm 1); ``decoupled`` decay is AdamW.
+
+    ``w *= 1 - lr * weight_decay`` if decoupled, else ``g' = sign * g + weight_decay * w``;
+    ``m = beta1 * m + gain1 * g'``; ``v = beta2 * v + gain2 * g'^2``, each gain 1 - beta in double
+    before it is rounded;
+    ``w -= lr / correction1 * m / (sqrt(v) / sqrt(correction2) + eps)``. With ``vmax`` (AMSGrad) the
+    running maximum of v stands in the root.
+    """
+
+    m: Write
+    v: Write
+    vmax: MaybeWrite = ""
+    decoupled: bool = False
+    hyper: ClassVar[tuple[str, ...]] = (
+        "lr",
+        "sign",
+        "weight_decay",
+        "beta1",
+        "gain1",
+        "beta2",
+        "gain2",
+        "eps",
+        "correction1",
+        "sqrt_correction2",
+    )

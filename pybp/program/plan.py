@@ -1,0 +1,108 @@
+"""The memory plan: where each value of a program lies in one workspace.
+
+A value is alive from the op that writes it to the last op that reads it; two values may share
+bytes when they are never alive together. The NumPy executor ignores all of this, so an error here
+shows as a difference between the executors.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from pybp.program.ops import N, Reshape
+from pybp.program.program import Buffer, Program
+
+ALIGNMENT = 64  # bytes: one cache line, one AVX-512 vector
+
+
+class Plan(NamedTuple):
+    """Where things lie.
+
+    ``offsets`` gives the byte offset in the workspace of each value and of the staging area of
+    each data buffer (rows that must be gathered or converted); ``aliases`` names, for a reshaped
+    buffer, the buffer whose storage it shares; ``size`` is the workspace's size in bytes.
+    """
+
+    offsets: dict[str, int]
+    aliases: dict[str, str]
+    size: int
+
+
+class _Interval(NamedTuple):
+    name: str
+    first: int
+    last: int
+    size: int
+
+
+def make_plan(program: Program, max_rows: int, *, keep_forward: bool = False) -> Plan:
+    """Plan the workspace of a program for at most ``max_rows`` samples.
+
+    ``keep_forward`` keeps all values of the forward part until the end, so that the backward part
+    can run several times.
+    """
+    aliases = _aliases(program)
+    intervals = _intervals(program, aliases, max_rows, keep_forward)
+    offsets, size = _first_fit(intervals)
+    return Plan(offsets, aliases, size)
+
+
+def _aliases(program: Program) -> dict[str, str]:
+    aliases: dict[str, str] = {}
+    for op in program.ops:
+        if isinstance(op, Reshape) and program.buffers[op.y].role == "value":
+            aliases[op.y] = aliases.get(op.x, op.x)
+    return aliases
+
+
+def buffer_bytes(buffer: Buffer, dtype: str, max_rows: int) -> int:
+    """Return the bytes a buffer needs for ``max_rows`` samples, rounded up to the alignment."""
+    size = 4 if buffer.dtype == "int32" or dtype == "float32" else 8
+    for extent in buffer.shape:
+        size *= max_rows if extent == N else extent
+    return -(-size // ALIGNMENT) * ALIGNMENT
+
+
+def _intervals(
+    program: Program, aliases: dict[str, str], max_rows: int, keep_forward: bool
+) -> list[_Interval]:
+    first: dict[str, int] = {}
+    last: dict[str, int] = {}
+    end = len(program.ops)
+    read = {name for op in program.ops for name in op.inputs()}
+    for i, op in enumerate(program.ops):
+        for name in (*op.inputs(), *op.outputs()):
+            root = aliases.get(name, name)
+            first.setdefault(root, i)
+            last[root] = max(i, last.get(root, i))
+            if name not in read:
+                last[root] = end  # nobody reads it here: it is for the caller
+    written = {aliases.get(name, name) for op in program.ops for name in op.outputs()}
+    for buffer in program.of_role("value", "input", "target", "weight"):
+        name = buffer.name
+        if name not in written:
+            first[name] = 0  # filled before the first op
+            last.setdefault(name, 0)
+        if name not in written and buffer.role == "value":
+            last[name] = end  # written by the caller, who may run a part of the ops again
+        if keep_forward and first.get(name, end) < program.backward_start:
+            last[name] = end
+    return [
+        _Interval(b.name, first[b.name], last[b.name], buffer_bytes(b, program.dtype, max_rows))
+        for b in program.of_role("value", "input", "target", "weight")
+        if b.name not in aliases
+    ]
+
+
+def _first_fit(intervals: list[_Interval]) -> tuple[dict[str, int], int]:
+    """Place the largest first, each at the lowest offset that is free during its life."""
+    placed: list[tuple[_Interval, int]] = []
+    for item in sorted(intervals, key=lambda i: (-i.size, i.first, i.name)):
+        offset = 0
+        for other, start in sorted(placed, key=lambda p: p[1]):
+            overlaps = item.first <= other.last and other.first <= item.last
+            if overlaps and offset < start + other.size and start < offset + item.size:
+                offset = start + other.size
+        placed.append((item, offset))
+    size = max((offset + item.size for item, offset in placed), default=0)
+    return {item.name: offset for item, offset in placed}, size

@@ -1,0 +1,82 @@
+"""The state of a net: parameters, gradients, optimiser state and counters, in flat arrays."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from pybp.arrays import Array, aligned_zeros
+from pybp.optimizers import Optimizer
+from pybp.parameters import GradientArrays, Layout, NamedArrays
+from pybp.program.builder import Parameter
+from pybp.program.gradient import gradient_name
+
+
+class State:
+    """All that changes in a net while it learns.
+
+    Parameters
+    ----------
+    wanted : dict
+        Name -> parameter, as the layers asked for them.
+    dtype : NumPy float type
+        Of all arrays.
+    seed : int
+        Start of the initial weights.
+    """
+
+    def __init__(self, wanted: dict[str, Parameter], dtype: Any, seed: int) -> None:
+        layout = Layout({name: parameter.shape for name, parameter in wanted.items()})
+        self.size = layout.size
+        self.params = NamedArrays(layout, dtype)
+        self.grads = GradientArrays(layout, dtype)
+        self.steps = 0  # updates by any optimiser: the key of dropout masks
+        self.epochs = 0  # the key of shuffles
+        self.updates = 0  # by the present optimiser: the argument of schedules
+        self.optimizer = ""  # its class name
+        self.moments: dict[str, Array] = {}  # the optimiser's arrays, by name
+        for index, (name, parameter) in enumerate(wanted.items()):
+            rng = np.random.default_rng([seed, 0, index])
+            self.params[name] = parameter.initializer(parameter.shape, rng)
+
+    def order(self, rows: int, seed: int) -> Array:
+        """Return the shuffled rows of the epoch that comes next."""
+        return np.random.default_rng([seed, 1, self.epochs]).permutation(rows)
+
+    def array(self, name: str) -> Array:
+        """Return the array behind a parameter, gradient or state buffer of a program."""
+        if name == "params":
+            return self.params.flat
+        if name == "grads":
+            return self.grads.flat
+        if name in self.params:
+            return self.params[name]
+        for parameter, view in self.grads.views.items():
+            if gradient_name(parameter) == name:
+                return view
+        if name not in self.moments:
+            self.moments[name] = aligned_zeros(self.size, self.params.flat.dtype)
+        return self.moments[name]
+
+    def use_optimizer(self, optimizer: Optimizer) -> int:
+        """Make this optimiser the present one; return the number of its updates so far.
+
+        The state goes on while the class stays the same; another class starts at zero.
+        """
+        name = type(optimizer).__name__
+        if self.optimizer != name:
+            self.reset_optimizer()
+            self.optimizer = name
+        return self.updates
+
+    def reset_optimizer(self) -> None:
+        """Forget the optimiser. Arrays are zeroed in place: bound programs point at them."""
+        self.optimizer, self.updates = "", 0
+        for array in self.moments.values():
+            array.fill(0)
+
+    def count_updates(self, updates: int) -> None:
+        """Record updates by the present optimiser."""
+        self.updates += updates
+        self.steps += updates

@@ -1,0 +1,332 @@
+"""The trainer: one step is one native call, and so are many steps of a fit."""
+
+from __future__ import annotations
+
+import math
+import time
+import warnings
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import numpy as np
+
+from pybp import inputs
+from pybp.arrays import Array
+from pybp.by_name import resolve
+from pybp.callbacks import Callback
+from pybp.evaluation import Evaluator, Examples, means
+from pybp.losses import LOSSES, CrossEntropy, Loss
+from pybp.metrics import METRICS, Metric
+from pybp.network import Network, resolve_optimizer
+from pybp.optimizers import Optimizer
+from pybp.program.ops import Loss as LossOp
+from pybp.program.ops import Softmax
+from pybp.program.program import Program
+from pybp.programs import Bound
+from pybp.progress import Progress
+
+_CALL_SECONDS = 0.1  # about what one native call of a fit lasts
+_MOST_STEPS = 1 << 16
+
+
+class History:
+    """What a fit has measured.
+
+    Attributes
+    ----------
+    history : dict
+        "loss", "val_loss", "accuracy", "val_accuracy" ... -> list with one entry an epoch.
+    """
+
+    def __init__(self) -> None:
+        self.history: dict[str, list[float]] = {}
+
+    def add(self, logs: dict[str, float]) -> None:
+        """Append the figures of an epoch."""
+        for name, value in logs.items():
+            self.history.setdefault(name, []).append(value)
+
+    def __repr__(self) -> str:
+        last = ", ".join(f"{name} {values[-1]:.4g}" for name, values in self.history.items())
+        return f"<History of {len(self.history.get('loss', []))} epochs: {last}>"
+
+
+class Trainer:
+    """Trains a net: holds what describes a step, and the programs bound for it.
+
+    Parameters
+    ----------
+    net : Network
+        The net; its state goes on from where it is.
+    loss : Loss or str
+        The loss, or its name.
+    optimizer : Optimizer or str
+        The optimiser, or its name. Its state in the net goes on while the class stays the same.
+    metrics : iterable of Metric or str
+        What is measured beside the loss: "accuracy".
+    keep_grads : bool
+        Whether ``net.grads`` holds the gradients after each step.
+
+    Attributes
+    ----------
+    stop : bool
+        Callbacks set it to end a fit.
+    history : History
+        Of the last fit.
+    """
+
+    def __init__(
+        self,
+        net: Network,
+        loss: Loss | str,
+        optimizer: Optimizer | str,
+        metrics: Iterable[Metric | str] = (),
+        *,
+        keep_grads: bool = False,
+    ) -> None:
+        if not isinstance(net, Network):
+            raise TypeError(f"net must be a pybp net, got {net!r}")
+        self.net = net
+        self.loss = resolve("loss", loss, LOSSES, Loss)
+        if self.loss.reduction == "none":
+            raise ValueError('training needs one number: reduction="none" gives many')
+        self.optimizer = resolve_optimizer(optimizer)
+        self.metrics = tuple(resolve("metric", metric, METRICS, Metric) for metric in metrics)
+        self.keep_grads = keep_grads
+        self.stop = False
+        self.history = History()
+        self._evaluator = Evaluator(net, self.loss, self.metrics)
+        self._bound: dict[tuple[object, ...], Bound] = {}
+        self._pace = 8  # steps of the next native call of a fit
+
+    def step(self, x: Array, y: Array, sample_weight: Array | None = None) -> float:
+        """Train on one batch: forward, loss, backward, update in one native call.
+
+        Parameters
+        ----------
+        x : array (n, *input_shape)
+            Inputs.
+        y : array
+            Targets, as the loss takes them.
+        sample_weight : array (n,), optional
+            Weights of the samples.
+
+        Returns
+        -------
+        float
+            The loss before the update.
+        """
+        examples = Examples(self.net, self.loss, x, y, sample_weight)
+        bound = self._bind(examples, examples.rows)
+        with self.net.training_alone():
+            starts = np.array([0, examples.rows])
+            results = self._run(bound, examples.data, None, starts)
+        return means(bound.program.results[:1], results, self.loss, 1)["loss"]
+
+    def fit(
+        self,
+        x: Array,
+        y: Array,
+        *,
+        epochs: int,
+        batch_size: int | None = 32,
+        shuffle: bool = True,
+        validation_data: Sequence[Any] | None = None,
+        sample_weight: Array | None = None,
+        class_weight: Any = None,
+        callbacks: Iterable[Callback] = (),
+        stop_loss: float | None = None,
+        verbose: int = 1,
+    ) -> History:
+        """Train for some epochs.
+
+        Parameters
+        ----------
+        x : array (n, *input_shape)
+            Inputs of any real dtype, converted batch by batch.
+        y : array
+            Targets, as the loss takes them.
+        epochs : int
+            How often to go through the data.
+        batch_size : int or None
+            Rows of a step; None takes all, 1 is online learning. The last batch of an epoch may
+            be smaller, and is averaged by its own size.
+        shuffle : bool
+            Whether each epoch has a new order, drawn from the seed and the epoch counter.
+        validation_data : (x, y) or (x, y, sample_weight), optional
+            Measured after each epoch, as "val_loss", "val_accuracy" ...
+        sample_weight : array (n,), optional
+            Weights of the samples.
+        class_weight : array (classes,) or dict, optional
+            Weight of each class; multiplies the sample weights.
+        callbacks : iterable of Callback
+            Called in this order.
+        stop_loss : float, optional
+            Stop after the first epoch whose training loss is at most this.
+        verbose : int
+            0 prints nothing, 1 a line for each epoch.
+
+        Returns
+        -------
+        History
+            The figures of each epoch.
+
+        Raises
+        ------
+        ValueError, TypeError, IndexError
+            For arguments that don't fit, before anything is changed.
+        """
+        epochs = inputs.whole_number(epochs, "epochs", 1)
+        callbacks = tuple(callbacks)
+        examples = Examples(self.net, self.loss, x, y, sample_weight)
+        if class_weight is not None:
+            weight = _by_class(class_weight, examples, self.net.output_shape[-1])
+            examples = Examples(self.net, self.loss, x, y, weight)
+        validation = None
+        if validation_data is not None:
+            validation = Examples(self.net, self.loss, *_pair(validation_data))
+        if batch_size is None:
+            batch_size = examples.rows
+        batch = min(inputs.whole_number(batch_size, "batch_size", 1), examples.rows)
+        bound = self._bind(examples, batch)
+        self.stop, self.history = False, History()
+        progress = Progress(epochs, verbose)
+        with self.net.training_alone():
+            for callback in callbacks:
+                callback.on_fit_begin(self)
+            for epoch in range(epochs):
+                for callback in callbacks:
+                    callback.on_epoch_begin(self, epoch)
+                progress.begin()
+                order = self.net.state.order(examples.rows, self.net.seed) if shuffle else None
+                starts = np.append(np.arange(0, examples.rows, batch), examples.rows)
+                logs = self._epoch(bound, examples, order, starts, callbacks, progress, epoch)
+                if validation is not None:
+                    for name, value in self._evaluator(validation).items():
+                        logs[f"val_{name}"] = value
+                for callback in callbacks:
+                    callback.on_epoch_end(self, epoch, logs)
+                self.history.add(logs)
+                progress.end(epoch, logs)
+                _warn_of_nan(logs, epoch)
+                if self.stop or (stop_loss is not None and logs["loss"] <= stop_loss):
+                    break
+            for callback in callbacks:
+                callback.on_fit_end(self)
+        return self.history
+
+    def program(self, x: Array, y: Array) -> Program:
+        """Return the program of a step on such a batch; ``print`` shows it."""
+        examples = Examples(self.net, self.loss, x, y)
+        return self._bind(examples, examples.rows).program
+
+    def _bind(self, examples: Examples, rows: int) -> Bound:
+        net = self.net
+        key = (examples.target, examples.weight_shape, net.current_backend)
+        bound = self._bound.get(key)
+        if bound is None or bound.executor.max_rows < rows:
+            if net.state.size == 0:
+                raise ValueError("this net has no parameters to train")
+            program = net.recipe.train(
+                self.loss, examples.target, examples.weight_shape, self.metrics, self.optimizer
+            )
+            self._warn_of_softmax(program)
+            bound = net.bind(program, rows, self.loss.constants(net.output_shape))
+            self._bound[key] = bound
+        return bound
+
+    def _warn_of_softmax(self, program: Program) -> None:
+        loss_at = next(i for i, op in enumerate(program.ops) if isinstance(op, LossOp))
+        last = program.ops[loss_at - 1] if loss_at else None
+        if isinstance(self.loss, CrossEntropy) and isinstance(last, Softmax) and not last.log:
+            warnings.warn(
+                "CrossEntropy takes logits, but the net ends in Softmax: leave the Softmax out",
+                UserWarning,
+                stacklevel=4,
+            )
+
+    def _run(
+        self, bound: Bound, data: Sequence[Array], order: Array | None, starts: Array
+    ) -> Array:
+        """Run steps in one call and count those that were finished; return their results."""
+        net, state = self.net, self.net.state
+        steps = len(starts) - 1
+        hyper = self.optimizer.hyper(state.use_optimizer(self.optimizer), steps)
+        results = np.zeros((steps, 2 * len(bound.program.results)))
+        ops = len(bound.program.ops)
+        state.grads.known = self.keep_grads
+        try:
+            bound.executor.run(data, order, starts, hyper, results, net.seed, state.steps, 0, ops)
+        finally:
+            state.count_updates(bound.executor.steps_done)
+        return results
+
+    def _epoch(
+        self,
+        bound: Bound,
+        examples: Examples,
+        order: Array | None,
+        starts: Array,
+        callbacks: Sequence[Callback],
+        progress: Progress,
+        epoch: int,
+    ) -> dict[str, float]:
+        """Go once through the data, in calls of about ``_CALL_SECONDS``."""
+        watched = [c for c in callbacks if type(c).on_step_end is not Callback.on_step_end]
+        steps = len(starts) - 1
+        results: list[Array] = []
+        done = 0
+        while done < steps and not self.stop:
+            count = 1 if watched else min(self._pace, steps - done)
+            before = time.perf_counter()
+            part = self._run(bound, examples.data, order, starts[done : done + count + 1])
+            self._set_pace(count, time.perf_counter() - before)
+            results.append(part)
+            done += count
+            for callback in watched:
+                loss = means(bound.program.results[:1], part, self.loss, 1)["loss"]
+                callback.on_step_end(self, self.net.state.steps, loss)
+            progress.show(epoch, int(starts[done]), examples.rows)
+        self.net.state.epochs += 1
+        rows = int(starts[done])
+        return means(bound.program.results, np.concatenate(results), self.loss, rows)
+
+    def _set_pace(self, steps: int, seconds: float) -> None:
+        wanted = int(steps * _CALL_SECONDS / max(seconds, 1e-6))
+        self._pace = max(1, min(wanted, 8 * self._pace, _MOST_STEPS))
+
+
+def _pair(validation_data: Any) -> tuple[Any, ...]:
+    if not isinstance(validation_data, tuple) or len(validation_data) not in (2, 3):
+        raise ValueError("validation_data must be a tuple (x, y) or (x, y, sample_weight)")
+    return validation_data
+
+
+def _by_class(class_weight: Any, examples: Examples, classes: int) -> Array:
+    """Return sample weights times the weight of each sample's class."""
+    y = examples.data[1]
+    labels = y if examples.target.dtype == "int32" or y.ndim == 1 else np.argmax(y, axis=-1)
+    if labels.dtype.kind not in "iu":
+        raise TypeError("class_weight needs targets that are classes: labels or one-hot rows")
+    if isinstance(class_weight, dict):
+        table = np.ones(max(classes, int(labels.max()) + 1, *(int(k) + 1 for k in class_weight)))
+        for label, weight in class_weight.items():
+            table[inputs.whole_number(label, "a class in class_weight", 0)] = weight
+    else:
+        table = inputs.numbers(class_weight, "class_weight")
+        if table.shape != (classes,):
+            raise ValueError(f"class_weight must have shape ({classes},), got {table.shape}")
+    chosen = np.where(labels >= 0, table[np.maximum(labels, 0)], 0)
+    if examples.weight_shape is None:
+        return np.asarray(chosen)
+    given = examples.data[2]
+    return np.asarray(chosen * given.reshape(given.shape + (1,) * (chosen.ndim - given.ndim)))
+
+
+def _warn_of_nan(logs: dict[str, float], epoch: int) -> None:
+    if math.isnan(logs["loss"]):
+        warnings.warn(
+            f"the loss is NaN since epoch {epoch + 1}: a smaller rate or other data may help",
+            RuntimeWarning,
+            stacklevel=3,
+        )
