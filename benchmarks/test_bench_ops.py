@@ -5,9 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-import pytest
-
 import op_cases
+import pytest
 from op_cases import BENCH_CASES, BoundCase, Case, ids
 
 

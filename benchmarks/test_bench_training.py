@@ -6,7 +6,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-
 from tolerance import TRAINING, check_close
 from workloads import WORKLOADS, Workload, make_batch, make_trainer
 

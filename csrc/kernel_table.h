@@ -125,6 +125,10 @@ template <class T>
 struct UpdateKernels {
     void (*sgd)(const SGDStep<T>& step, bool nesterov, T* w, const T* g, T* v /* or null */,
                 std::ptrdiff_t count);
+    // The same step for w [in, out] and the gradient g[i, j] = x[i] * dy[j] of a single row: a row
+    // of w that x and no decay can change is neither read nor written.
+    void (*sgd_outer)(const SGDStep<T>& step, T* w, const T* x, const T* dy, std::ptrdiff_t in,
+                      std::ptrdiff_t out);
     void (*adam)(const AdamStep<T>& step, bool decoupled, T* w, const T* g, T* m, T* v,
                  T* vmax /* or null */, std::ptrdiff_t count);
 };
@@ -139,7 +143,8 @@ struct UpdateKernels {
 // accumulating).
 inline constexpr std::ptrdiff_t kChunk = 256;
 
-// A strip of C, at most `rows` high, and the k it is summed over. B lies in panels `panel` columns wide:
+// A strip of C, at most `rows` high, and the k it is summed over. B lies in panels `panel` columns
+// wide:
 //   A[i, k] = a[i * a_row + k * a_column]   with a_row == 1 or a_column == 1
 //   B[k, j] = b[(j / panel) * b_panel + k * b_row + j % panel]
 // so a plain row-major B has b_row = its stride and b_panel = panel, and packed panels have
@@ -166,8 +171,9 @@ struct GemmKernels {
     std::ptrdiff_t panel;  // the tile's width: the columns of a panel of B
     // One chunk: 1 <= k <= kChunk and 1 <= m <= rows.
     void (*strip)(const GemmBlock<T>& block);
-    // Any k, 1 <= m <= kFewRows, a_column == 1, B unpacked: runs several chunks at once.
-    void (*few_rows)(const GemmBlock<T>& block);
+    // Any k, 1 <= m <= kFewRows, a_column == 1, nothing packed: B[k, j] = b[k * b_row + j], or
+    // b[j * b_row + k] if transposed; b_panel is not used.
+    void (*few_rows)(const GemmBlock<T>& block, bool transposed);
     // packed[k, i] = A[i, k] for a block of m rows: the result has a_row = 1, a_column = m.
     void (*pack_a)(const T* a, std::ptrdiff_t a_row, std::ptrdiff_t a_column, std::ptrdiff_t m,
                    std::ptrdiff_t k, T* packed);

@@ -384,7 +384,7 @@ class Network:
         """
         from pybp.trainer import Trainer  # stands above the net
 
-        trainer = Trainer(self, loss, optimizer, metrics, keep_grads=True)
+        trainer = Trainer(self, loss, optimizer, metrics)
         return trainer.fit(x, y, **arguments)
 
 

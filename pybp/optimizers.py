@@ -32,6 +32,10 @@ class Optimizer(Record):
         """Return the names of the state arrays, each as large as all parameters."""
         return ()
 
+    def is_plain(self) -> bool:
+        """Tell whether the update is that of plain SGD, which can be fused into the gradient."""
+        return False
+
     def op(self) -> ops.Update:
         """Return the update op on the flat buffers ``params``, ``grads`` and the states."""
         raise NotImplementedError
@@ -110,6 +114,10 @@ class SGD(Optimizer):
     def state_names(self) -> tuple[str, ...]:
         """Return ("v",) with momentum."""
         return ("v",) if self.momentum else ()
+
+    def is_plain(self) -> bool:
+        """Tell whether an update reads only the gradient and the parameter itself."""
+        return not self.momentum
 
     def op(self) -> ops.Update:
         """Return the update op."""

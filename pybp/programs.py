@@ -10,8 +10,8 @@ from pybp.losses import Loss, Target, add_loss
 from pybp.metrics import Metric
 from pybp.optimizers import Optimizer
 from pybp.program.builder import Builder, Parameter, new_forward
-from pybp.program.gradient import add_gradient
-from pybp.program.ops import Activate, Shape
+from pybp.program.gradient import add_gradient, gradient_name
+from pybp.program.ops import Activate, DenseGradWeight, SGDDense, Shape
 from pybp.program.program import Program
 
 Lower = Callable[[Builder, str], str]  # appends a net's forward ops: from input to output
@@ -81,15 +81,21 @@ class Recipe(NamedTuple):
         weight: Shape | None,
         metrics: Sequence[Metric],
         optimizer: Optimizer,
+        *,
+        keep_grads: bool,
     ) -> Program:
-        """Return the program of one step: forward, loss, metrics, backward, update."""
+        """Return the program of one step: forward, loss, metrics, backward, update.
+
+        Where gradients need not be kept, the update is fused into them if that is possible.
+        """
         program, y = self._forward("train", training=True, role="input")
         add_loss(program, loss, y, target, weight, dy="dy")
         for metric in metrics:
             metric.add(program, loss, y, target)
         program.backward_start = len(program.ops)
         add_gradient(program, {y: "dy"})
-        _add_update(program, optimizer, self.size)
+        if keep_grads or not _fuse_update(program, optimizer):
+            _add_update(program, optimizer, self.size)
         return program
 
     def _forward(self, name: str, *, training: bool, role: str) -> tuple[Program, str]:
@@ -112,3 +118,27 @@ def _add_update(program: Program, optimizer: Optimizer, size: int) -> None:
     for name in optimizer.state_names():
         program.add_buffer(name, (size,), "state")
     program.append(optimizer.op())
+
+
+def _fuse_update(program: Program, optimizer: Optimizer) -> bool:
+    """Let plain SGD steps take the place of the weight gradients, if all come from dense ops.
+
+    For one row a step reads and writes each weight once. The steps move to the end, since the
+    input gradients read the weights.
+    """
+    gradients = [op for op in program.ops if isinstance(op, DenseGradWeight)]
+    made = {name for op in gradients for name in op.outputs()}
+    if (
+        not optimizer.is_plain()
+        or any(op.accumulate for op in gradients)
+        or {buffer.name for buffer in program.of_role("grad")} != made
+    ):
+        return False
+    program.ops = [op for op in program.ops if not isinstance(op, DenseGradWeight)]
+    parameter = {gradient_name(buffer.name): buffer.name for buffer in program.of_role("param")}
+    for op in gradients:
+        w, b = parameter[op.dw], parameter[op.db] if op.db else ""
+        program.append(SGDDense(op.x, op.dy, w, b))
+    for name in made:
+        del program.buffers[name]
+    return True

@@ -15,15 +15,13 @@ from pybp.arrays import Array
 from pybp.by_name import resolve
 from pybp.callbacks import Callback
 from pybp.evaluation import Evaluator, Examples, means
-from pybp.losses import LOSSES, CrossEntropy, Loss
+from pybp.losses import LOSSES, Loss
 from pybp.metrics import METRICS, Metric
 from pybp.network import Network, resolve_optimizer
 from pybp.optimizers import Optimizer
-from pybp.program.ops import Loss as LossOp
-from pybp.program.ops import Softmax
 from pybp.program.program import Program
-from pybp.programs import Bound
 from pybp.progress import Progress
+from pybp.steps import Steps
 
 _CALL_SECONDS = 0.1  # about what one native call of a fit lasts
 _MOST_STEPS = 1 << 16
@@ -65,7 +63,7 @@ class Trainer:
     metrics : iterable of Metric or str
         What is measured beside the loss: "accuracy".
     keep_grads : bool
-        Whether ``net.grads`` holds the gradients after each step.
+        Whether ``net.grads`` holds the gradients after each step; after a fit it does anyway.
 
     Attributes
     ----------
@@ -96,8 +94,7 @@ class Trainer:
         self.stop = False
         self.history = History()
         self._evaluator = Evaluator(net, self.loss, self.metrics)
-        self._bound: dict[tuple[object, ...], Bound] = {}
-        self._pace = 8  # steps of the next native call of a fit
+        self._steps = Steps(net, self.loss, self.optimizer, self.metrics)
 
     def step(self, x: Array, y: Array, sample_weight: Array | None = None) -> float:
         """Train on one batch: forward, loss, backward, update in one native call.
@@ -117,11 +114,12 @@ class Trainer:
             The loss before the update.
         """
         examples = Examples(self.net, self.loss, x, y, sample_weight)
-        bound = self._bind(examples, examples.rows)
+        starts = np.array([0, examples.rows])
         with self.net.training_alone():
-            starts = np.array([0, examples.rows])
-            results = self._run(bound, examples.data, None, starts)
-        return means(bound.program.results[:1], results, self.loss, 1)["loss"]
+            results = self._steps.run(
+                examples, None, starts, examples.rows, keep_grads=self.keep_grads
+            )
+        return means(("loss",), results, self.loss, 1)["loss"]
 
     def fit(
         self,
@@ -188,27 +186,14 @@ class Trainer:
         if batch_size is None:
             batch_size = examples.rows
         batch = min(inputs.whole_number(batch_size, "batch_size", 1), examples.rows)
-        bound = self._bind(examples, batch)
+        self._steps.bind(examples, batch, keep_grads=True)
         self.stop, self.history = False, History()
-        progress = Progress(epochs, verbose)
+        fit = _Fit(self, examples, batch, shuffle, callbacks, Progress(epochs, verbose))
         with self.net.training_alone():
             for callback in callbacks:
                 callback.on_fit_begin(self)
             for epoch in range(epochs):
-                for callback in callbacks:
-                    callback.on_epoch_begin(self, epoch)
-                progress.begin()
-                order = self.net.state.order(examples.rows, self.net.seed) if shuffle else None
-                starts = np.append(np.arange(0, examples.rows, batch), examples.rows)
-                logs = self._epoch(bound, examples, order, starts, callbacks, progress, epoch)
-                if validation is not None:
-                    for name, value in self._evaluator(validation).items():
-                        logs[f"val_{name}"] = value
-                for callback in callbacks:
-                    callback.on_epoch_end(self, epoch, logs)
-                self.history.add(logs)
-                progress.end(epoch, logs)
-                _warn_of_nan(logs, epoch)
+                logs = fit.epoch(epoch, validation)
                 if self.stop or (stop_loss is not None and logs["loss"] <= stop_loss):
                     break
             for callback in callbacks:
@@ -218,78 +203,83 @@ class Trainer:
     def program(self, x: Array, y: Array) -> Program:
         """Return the program of a step on such a batch; ``print`` shows it."""
         examples = Examples(self.net, self.loss, x, y)
-        return self._bind(examples, examples.rows).program
+        return self._steps.bind(examples, examples.rows, keep_grads=self.keep_grads).program
 
-    def _bind(self, examples: Examples, rows: int) -> Bound:
-        net = self.net
-        key = (examples.target, examples.weight_shape, net.current_backend)
-        bound = self._bound.get(key)
-        if bound is None or bound.executor.max_rows < rows:
-            if net.state.size == 0:
-                raise ValueError("this net has no parameters to train")
-            program = net.recipe.train(
-                self.loss, examples.target, examples.weight_shape, self.metrics, self.optimizer
-            )
-            self._warn_of_softmax(program)
-            bound = net.bind(program, rows, self.loss.constants(net.output_shape))
-            self._bound[key] = bound
-        return bound
+    def validate(self, examples: Examples) -> dict[str, float]:
+        """Return the loss and the metrics on examples, in evaluation mode."""
+        return self._evaluator(examples)
 
-    def _warn_of_softmax(self, program: Program) -> None:
-        loss_at = next(i for i, op in enumerate(program.ops) if isinstance(op, LossOp))
-        last = program.ops[loss_at - 1] if loss_at else None
-        if isinstance(self.loss, CrossEntropy) and isinstance(last, Softmax) and not last.log:
-            warnings.warn(
-                "CrossEntropy takes logits, but the net ends in Softmax: leave the Softmax out",
-                UserWarning,
-                stacklevel=4,
-            )
+    def run(self, examples: Examples, order: Array | None, starts: Array, rows: int) -> Array:
+        """Run the steps of a part of an epoch; return their results, see ``Steps.run``.
 
-    def _run(
-        self, bound: Bound, data: Sequence[Array], order: Array | None, starts: Array
-    ) -> Array:
-        """Run steps in one call and count those that were finished; return their results."""
-        net, state = self.net, self.net.state
-        steps = len(starts) - 1
-        hyper = self.optimizer.hyper(state.use_optimizer(self.optimizer), steps)
-        results = np.zeros((steps, 2 * len(bound.program.results)))
-        ops = len(bound.program.ops)
-        state.grads.known = self.keep_grads
-        try:
-            bound.executor.run(data, order, starts, hyper, results, net.seed, state.steps, 0, ops)
-        finally:
-            state.count_updates(bound.executor.steps_done)
-        return results
+        The gradients of an epoch's last step are kept.
+        """
+        last = int(starts[-1]) == examples.rows
+        if len(starts) > 2 and last and rows == 1:
+            first = self.run(examples, order, starts[:-1], rows)
+            return np.concatenate([first, self.run(examples, order, starts[-2:], rows)])
+        keep = self.keep_grads or last
+        return self._steps.run(examples, order, starts, rows, keep_grads=keep)
 
-    def _epoch(
+
+class _Fit:
+    """The epochs of one fit: what is the same in all of them."""
+
+    def __init__(
         self,
-        bound: Bound,
+        trainer: Trainer,
         examples: Examples,
-        order: Array | None,
-        starts: Array,
+        batch: int,
+        shuffle: bool,
         callbacks: Sequence[Callback],
         progress: Progress,
-        epoch: int,
-    ) -> dict[str, float]:
+    ) -> None:
+        self.trainer, self.examples, self.batch, self.shuffle = trainer, examples, batch, shuffle
+        self.callbacks, self.progress = callbacks, progress
+        self.watchers = [c for c in callbacks if type(c).on_step_end is not Callback.on_step_end]
+        self.starts = np.append(np.arange(0, examples.rows, batch), examples.rows)
+        self.names = ("loss", *(metric.result_name() for metric in trainer.metrics))
+        self._pace = 8  # steps of the next native call
+
+    def epoch(self, epoch: int, validation: Examples | None) -> dict[str, float]:
+        """Train for one epoch, measure, call the callbacks; return the logs."""
+        trainer = self.trainer
+        for callback in self.callbacks:
+            callback.on_epoch_begin(trainer, epoch)
+        self.progress.begin()
+        results, rows = self._train(epoch)
+        logs = means(self.names, results, trainer.loss, rows)
+        if validation is not None:
+            for name, value in trainer.validate(validation).items():
+                logs[f"val_{name}"] = value
+        for callback in self.callbacks:
+            callback.on_epoch_end(trainer, epoch, logs)
+        trainer.history.add(logs)
+        self.progress.end(epoch, logs)
+        _warn_of_nan(logs, epoch)
+        return logs
+
+    def _train(self, epoch: int) -> tuple[Array, int]:
         """Go once through the data, in calls of about ``_CALL_SECONDS``."""
-        watched = [c for c in callbacks if type(c).on_step_end is not Callback.on_step_end]
-        steps = len(starts) - 1
+        trainer, rows = self.trainer, self.examples.rows
+        net = trainer.net
+        order = net.state.order(rows, net.seed) if self.shuffle else None
+        steps = len(self.starts) - 1
         results: list[Array] = []
         done = 0
-        while done < steps and not self.stop:
-            count = 1 if watched else min(self._pace, steps - done)
+        while done < steps and not trainer.stop:
+            count = 1 if self.watchers else min(self._pace, steps - done)
             before = time.perf_counter()
-            part = self._run(bound, examples.data, order, starts[done : done + count + 1])
+            part = self.starts[done : done + count + 1]
+            results.append(trainer.run(self.examples, order, part, self.batch))
             self._set_pace(count, time.perf_counter() - before)
-            results.append(part)
             done += count
-            for callback in watched:
-                loss = means(bound.program.results[:1], part, self.loss, 1)["loss"]
-                callback.on_step_end(self, self.net.state.steps, loss)
-            progress.show(epoch, int(starts[done]), examples.rows)
-        self.net.state.epochs += 1
-        rows = int(starts[done])
-        return means(bound.program.results, np.concatenate(results), self.loss, rows)
+            for callback in self.watchers:
+                loss = means(self.names[:1], results[-1], trainer.loss, 1)["loss"]
+                callback.on_step_end(trainer, net.state.steps, loss)
+            self.progress.show(epoch, int(self.starts[done]), rows)
+        net.state.epochs += 1
+        return np.concatenate(results), int(self.starts[done])
 
     def _set_pace(self, steps: int, seconds: float) -> None:
         wanted = int(steps * _CALL_SECONDS / max(seconds, 1e-6))

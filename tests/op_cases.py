@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
 import numpy as np
+from tolerance import EXACT, LINEAR, TRANSCENDENTAL, check_close
 
 from pybp import backends
 from pybp.arrays import FLOAT_TYPES
@@ -17,7 +18,6 @@ from pybp.program import ops
 from pybp.program.activations import ACTIVATIONS, slope_from_output
 from pybp.program.ops import ELEMENTWISE_LOSSES, N, Op
 from pybp.program.program import Program
-from tolerance import EXACT, LINEAR, TRANSCENDENTAL, check_close
 
 Shape = tuple[int, ...]
 Fill = Callable[[np.random.Generator, Shape], np.ndarray]
@@ -325,8 +325,8 @@ def loss_cases() -> Iterator[Case]:
 
 def _class_losses() -> Iterator[Case]:
     many = {"mean": (9, (N, 10)), "batch": (4, (N, 3, 17)), "sum": (3, (N, 1))}
-    for reduction, (rows, shape) in many.items():
-        k = shape[-1]
+    for reduction, (rows, plain) in many.items():
+        shape, k = plain, plain[-1]
         logits, log_p = (
             {"target": labels(k)},
             {"prediction": log_distributions, "target": labels(k)},
@@ -429,6 +429,7 @@ def update_cases() -> Iterator[Case]:
             shapes = {**flat, "v": (size,)}
             name = f"sgd momentum{' nesterov' * nesterov} {size}"
             yield Case(name, op, 1, shapes, 3, LINEAR, {}, hyper, bench)
+        yield from _fused_steps(64 if bench else 1)
         shapes = {**flat, "m": (size,), "v": (size,)}
         fills = {"v": positive, "vmax": positive}
         hyper = (1e-2, 1.0, 0.02, 0.9, 0.1, 0.999, 0.001, 1e-8, 0.19, 0.045)
@@ -439,6 +440,22 @@ def update_cases() -> Iterator[Case]:
         op = ops.Adam("w", "g", "m", "v", "vmax")
         shapes = {**shapes, "vmax": (size,)}
         yield Case(f"adam amsgrad {size}", op, 1, shapes, 3, LINEAR, fills, hyper, bench)
+
+
+def _fused_steps(rows: int) -> Iterator[Case]:
+    for inner, outer in ((784, 40), (7, 19)):
+        for weight_decay, start in ((0.0, some_zero), (0.1, normal)):
+            yield Case(
+                f"sgd_dense {rows}x{inner}x{outer} decay {weight_decay}",
+                ops.SGDDense("x", "dy", "w", "b"),
+                rows,
+                {"x": (N, inner), "dy": (N, outer), "w": (inner, outer), "b": (outer,)},
+                rows,
+                LINEAR,
+                {"x": start},
+                (0.1, 1.0, weight_decay, 0.0, 1.0),
+                inner == 784,
+            )
 
 
 OP_CASES: list[Case] = [
@@ -569,7 +586,7 @@ def _resizable(case: Case) -> bool:
     """Tell whether all shapes are (size,), (n,) or (n, size)."""
     if isinstance(case.op, ops.Dense | ops.DenseGradInput | ops.DenseGradWeight | ops.Reshape):
         return False
-    if isinstance(case.op, ops.Accuracy):
+    if isinstance(case.op, ops.Accuracy | ops.SGDDense):
         return False
     return all(len(shape) <= 2 for shape in case.shapes.values())
 
@@ -592,3 +609,7 @@ def _dense_sized(size: int, rows: int) -> Iterator[Case]:
         op = ops.DenseGradInput("dy", "w", "dx", "x", "sigmoid", 1.0)
         shapes = {"dy": y, "w": w, "x": x, "dx": x}
         yield Case(f"dense_grad_input {name}", op, rows, shapes, outer, LINEAR)
+        op = ops.SGDDense("x", "dy", "w", "b")
+        shapes = {"x": x, "dy": y, "w": w, "b": b}
+        hyper = (0.1, 1.0, 0.01, 0.0, 1.0)
+        yield Case(f"sgd_dense {name}", op, rows, shapes, rows, LINEAR, {}, hyper)

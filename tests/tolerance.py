@@ -1,7 +1,7 @@
 """The one tolerance formula: how far a result may lie from the expected one.
 
-``|got - expected| <= 4 * eps * (amp + sqrt(K)) * (|expected| + rms(expected))`` with K the number of
-terms of a sum and amp the kind of operation: 1 exact selection, 4 linear algebra and losses, 8
+``|got - expected| <= 4 * eps * (amp + sqrt(K)) * (|expected| + rms(expected))`` with K the number
+of terms of a sum and amp the kind of operation: 1 exact selection, 4 linear algebra and losses, 8
 transcendental functions and softmax losses, 16 whole trainings.
 """
 

@@ -68,12 +68,11 @@ void check_dense(const char* name, const py::array& array, py::ssize_t axes) {
         (array.flags() & py::array::c_style)) {
         return;
     }
-    throw std::invalid_argument(std::string(name) + ": expected a C-contiguous " +
-                                (kFloat ? "float64" : "int64") + " array of " +
-                                std::to_string(axes) + " axes, got " + dtype_name(array) +
-                                " with " + std::to_string(array.ndim()) + " axes and strides that " +
-                                ((array.flags() & py::array::c_style) ? "are" : "are not") +
-                                " C-contiguous");
+    throw std::invalid_argument(
+        std::string(name) + ": expected a C-contiguous " + (kFloat ? "float64" : "int64") +
+        " array of " + std::to_string(axes) + " axes, got " + dtype_name(array) + " with " +
+        std::to_string(array.ndim()) + " axes and strides that " +
+        ((array.flags() & py::array::c_style) ? "are" : "are not") + " C-contiguous");
 }
 template void check_dense<double>(const char*, const py::array&, py::ssize_t);
 template void check_dense<std::int64_t>(const char*, const py::array&, py::ssize_t);

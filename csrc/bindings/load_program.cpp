@@ -195,8 +195,7 @@ py::dict schema() {
     for_each_kind([&](const auto& op) {
         py::list described;
         fields(op, [&](const char* name, const auto& field) {
-            described.append(
-                py::make_tuple(name, annotation<std::decay_t<decltype(field)>>()));
+            described.append(py::make_tuple(name, annotation<std::decay_t<decltype(field)>>()));
         });
         kinds[op.kKind] = described;
     });

@@ -90,15 +90,13 @@ class PyExecutor {
         const std::ptrdiff_t needed = executor_.scratch_bytes(threads);
         const auto address = reinterpret_cast<std::uintptr_t>(space.base);
         if (space.bytes < needed || (needed > 0 && address % kScratchAlignment != 0)) {
-            throw std::invalid_argument("scratch: expected " + std::to_string(needed) +
-                                        " bytes at a multiple of " +
-                                        std::to_string(kScratchAlignment) + ", got " +
-                                        std::to_string(space.bytes) + " bytes at a multiple " +
-                                        (address % kScratchAlignment == 0 ? "of it" : "of less"));
+            throw std::invalid_argument(
+                "scratch: expected " + std::to_string(needed) + " bytes at a multiple of " +
+                std::to_string(kScratchAlignment) + ", got " + std::to_string(space.bytes) +
+                " bytes at a multiple " + (address % kScratchAlignment == 0 ? "of it" : "of less"));
         }
         executor_.bind(views);
-        executor_.set_scratch(space.base);
-        scratch_threads_ = threads;
+        executor_.set_scratch(space.base, threads);
         scratch_ = scratch;
         segments_ = py::list(segments);  // a copy: the caller may change its own
     }
@@ -198,12 +196,11 @@ class PyExecutor {
     // More threads than at bind() need more scratch.
     void grow_scratch() {
         const int threads = team().size();
-        if (threads <= scratch_threads_) return;
+        if (threads <= executor_.threads()) return;
         scratch_ = py::array_t<std::uint8_t>(executor_.scratch_bytes(threads) + kScratchAlignment);
         auto* base = static_cast<char*>(scratch_.mutable_data());
         const auto beyond = reinterpret_cast<std::uintptr_t>(base) % kScratchAlignment;
-        executor_.set_scratch(base + (beyond == 0 ? 0 : kScratchAlignment - beyond));
-        scratch_threads_ = threads;
+        executor_.set_scratch(base + (beyond == 0 ? 0 : kScratchAlignment - beyond), threads);
     }
 
     Executor executor_;
@@ -212,7 +209,6 @@ class PyExecutor {
     std::vector<py::object> held_;  // the data arrays during a run
     py::list segments_;
     py::array scratch_;
-    int scratch_threads_ = 0;
 };
 
 }  // namespace

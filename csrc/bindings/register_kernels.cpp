@@ -72,8 +72,8 @@ auto find_vector_math(const std::string& name) {
     if (name == "log1p") return table.log1p;
     if (name == "tanh") return table.tanh;
     if (name == "sigmoid") return table.sigmoid;
-    throw std::invalid_argument(
-        "name: expected exp, expm1, log, log1p, tanh or sigmoid, got '" + name + "'");
+    throw std::invalid_argument("name: expected exp, expm1, log, log1p, tanh or sigmoid, got '" +
+                                name + "'");
 }
 
 template <class T>

@@ -253,7 +253,7 @@ struct HardSigmoid {
     }
     template <class T>
     PYBP_INLINE static V<T> slope(V<T> x, Parameters<T>) {
-        return (x > T{-3}) & (x < T{3}) ? broadcast(static_cast<T>(1.0 / 6)) : V<T>{};
+        return ((x > T{-3}) & (x < T{3})) ? broadcast(static_cast<T>(1.0 / 6)) : V<T>{};
     }
 };
 
@@ -272,23 +272,40 @@ struct Heaviside {
 template <class F>
 PYBP_INLINE void with_activation(Activation function, F f) {
     switch (function) {
-        case Activation::identity: return f(Identity{});
-        case Activation::relu: return f(ReLU{});
-        case Activation::straight_through_relu: return f(StraightThroughReLU{});
-        case Activation::leaky_relu: return f(LeakyReLU{});
-        case Activation::sigmoid: return f(Sigmoid{});
-        case Activation::tanh: return f(Tanh{});
-        case Activation::elu: return f(ELU{});
-        case Activation::selu: return f(SELU{});
-        case Activation::gelu: return f(GELU{});
-        case Activation::gelu_tanh: return f(GELUTanh{});
-        case Activation::silu: return f(SiLU{});
-        case Activation::mish: return f(Mish{});
-        case Activation::softplus: return f(Softplus{});
-        case Activation::softsign: return f(Softsign{});
-        case Activation::hard_tanh: return f(HardTanh{});
-        case Activation::hard_sigmoid: return f(HardSigmoid{});
-        case Activation::heaviside: return f(Heaviside{});
+        case Activation::identity:
+            return f(Identity{});
+        case Activation::relu:
+            return f(ReLU{});
+        case Activation::straight_through_relu:
+            return f(StraightThroughReLU{});
+        case Activation::leaky_relu:
+            return f(LeakyReLU{});
+        case Activation::sigmoid:
+            return f(Sigmoid{});
+        case Activation::tanh:
+            return f(Tanh{});
+        case Activation::elu:
+            return f(ELU{});
+        case Activation::selu:
+            return f(SELU{});
+        case Activation::gelu:
+            return f(GELU{});
+        case Activation::gelu_tanh:
+            return f(GELUTanh{});
+        case Activation::silu:
+            return f(SiLU{});
+        case Activation::mish:
+            return f(Mish{});
+        case Activation::softplus:
+            return f(Softplus{});
+        case Activation::softsign:
+            return f(Softsign{});
+        case Activation::hard_tanh:
+            return f(HardTanh{});
+        case Activation::hard_sigmoid:
+            return f(HardSigmoid{});
+        case Activation::heaviside:
+            return f(Heaviside{});
     }
 }
 

@@ -107,7 +107,8 @@ PYBP_INLINE void sum_columns(const T* x, T* sums, std::ptrdiff_t stride, std::pt
             const T* row = x + r * stride;
 #pragma GCC unroll 8
             for (int j = 0; j < kVectors - 1; ++j) chunk[j] = chunk[j] + load(row + j * kLanes<T>);
-            chunk[kVectors - 1] = chunk[kVectors - 1] + load(row + (kVectors - 1) * kLanes<T>, last);
+            chunk[kVectors - 1] =
+                chunk[kVectors - 1] + load(row + (kVectors - 1) * kLanes<T>, last);
         }
 #pragma GCC unroll 8
         for (int j = 0; j < kVectors; ++j) total[j] = total[j] + chunk[j];
@@ -135,12 +136,12 @@ void column_sums(const T* x, T* sums, std::ptrdiff_t stride, std::ptrdiff_t rows
     });
 }
 
-#define PYBP_MATHS(name)                                                                   \
-    template <class T>                                                                     \
-    void map_##name(const T* x, T* y, std::ptrdiff_t count) {                              \
-        for_each_vector<T>(count, [&](std::ptrdiff_t i, auto head) {                       \
-            store(y + i, name<T>(load(x + i, head)), head);                                \
-        });                                                                                \
+#define PYBP_MATHS(name)                                             \
+    template <class T>                                               \
+    void map_##name(const T* x, T* y, std::ptrdiff_t count) {        \
+        for_each_vector<T>(count, [&](std::ptrdiff_t i, auto head) { \
+            store(y + i, name<T>(load(x + i, head)), head);          \
+        });                                                          \
     }
 PYBP_MATHS(exp)
 PYBP_MATHS(expm1)

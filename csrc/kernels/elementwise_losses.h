@@ -115,15 +115,24 @@ PYBP_INLINE V<T> stirling(V<T> t) {
 template <class F>
 PYBP_INLINE void with_loss(LossFunction function, F f) {
     switch (function) {
-        case LossFunction::squared: return f(Squared{});
-        case LossFunction::absolute: return f(Absolute{});
-        case LossFunction::huber: return f(Huber{});
-        case LossFunction::quantile: return f(Quantile{});
-        case LossFunction::bce: return f(BCE{});
-        case LossFunction::kl_div: return f(KLDiv{});
-        case LossFunction::kl_div_log: return f(KLDivLog{});
-        case LossFunction::poisson_log: return f(PoissonLog{});
-        case LossFunction::poisson_rate: return f(PoissonRate{});
+        case LossFunction::squared:
+            return f(Squared{});
+        case LossFunction::absolute:
+            return f(Absolute{});
+        case LossFunction::huber:
+            return f(Huber{});
+        case LossFunction::quantile:
+            return f(Quantile{});
+        case LossFunction::bce:
+            return f(BCE{});
+        case LossFunction::kl_div:
+            return f(KLDiv{});
+        case LossFunction::kl_div_log:
+            return f(KLDivLog{});
+        case LossFunction::poisson_log:
+            return f(PoissonLog{});
+        case LossFunction::poisson_rate:
+            return f(PoissonRate{});
     }
 }
 

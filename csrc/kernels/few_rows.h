@@ -3,7 +3,7 @@
 #pragma once
 
 #include "../kernel_table.h"
-#include "simd.h"
+#include "transpose.h"
 
 namespace pybp {
 namespace {
@@ -87,33 +87,136 @@ void few_rows_columns(GemmBlock<T> block, Head<T> last) {
     }
 }
 
+// Wide rows: B is streamed along its rows, kDepth of them at a time, and the sums of one chunk wait
+// in a buffer on the stack, which stays in the first-level cache.
+constexpr std::ptrdiff_t kBufferBytes = 8192;
+
+template <class T, int kRows, int kDepth>
+PYBP_INLINE void stream_rows(const GemmBlock<T>& block, std::ptrdiff_t k, bool first, T* sums,
+                             std::ptrdiff_t columns) {
+    T scalars[kDepth][kRows];
+#pragma GCC unroll 8
+    for (int d = 0; d < kDepth; ++d) {
+#pragma GCC unroll 4
+        for (int i = 0; i < kRows; ++i) scalars[d][i] = block.a[i * block.a_row + k + d];
+    }
+    const T* b = block.b + k * block.b_row;
+    const std::ptrdiff_t b_row = block.b_row;
+    for_each_vector<T>(columns, [&](std::ptrdiff_t j, auto head) {
+        V<T> sum[kRows];
+#pragma GCC unroll 4
+        for (int i = 0; i < kRows; ++i)
+            sum[i] = first ? V<T>{} : load(sums + i * columns + j, head);
+#pragma GCC unroll 8
+        for (int d = 0; d < kDepth; ++d) {
+            const V<T> vector = load(b + d * b_row + j, head);
+#pragma GCC unroll 4
+            for (int i = 0; i < kRows; ++i) sum[i] = scalars[d][i] * vector + sum[i];
+        }
+#pragma GCC unroll 4
+        for (int i = 0; i < kRows; ++i) store(sums + i * columns + j, sum[i], head);
+    });
+}
+
 template <class T, int kRows>
-void few_rows_of(const GemmBlock<T>& whole) {
-    constexpr int kWide = kRows <= 2 && kVectorBytes == 64 ? 8 : kRows <= 3 ? 4 : 3;
-    std::ptrdiff_t column = 0;
-    while (column < whole.n) {
+void few_wide_rows(const GemmBlock<T>& whole) {
+    constexpr std::ptrdiff_t kColumns =
+        kBufferBytes / static_cast<std::ptrdiff_t>(sizeof(T)) / kRows;
+    constexpr int kDepth = kRows == 1 ? 8 : 4;
+    alignas(64) T sums[kRows * kColumns];
+    for (std::ptrdiff_t column = 0; column < whole.n; column += kColumns) {
         GemmBlock<T> block = whole;
         block.b += column;
         block.c += column;
         const std::ptrdiff_t left = whole.n - column;
-        const Head<T> full(kLanes<T>);
-        const std::ptrdiff_t vectors = (left + kLanes<T> - 1) / kLanes<T>;
-        const Head<T> last(left - (vectors - 1) * kLanes<T> > kLanes<T>
-                               ? kLanes<T>
-                               : left - (vectors - 1) * kLanes<T>);
-        if (kWide > 4 && vectors > kWide) {
-            few_rows_columns<T, kRows, kWide>(block, full);
-            column += kWide * kLanes<T>;
-        } else if (vectors == 1) {
-            few_rows_columns<T, kRows, 1>(block, last);
-            column = whole.n;
-        } else if (vectors == 2) {
-            few_rows_columns<T, kRows, 2>(block, last);
-            column = whole.n;
-        } else {
-            few_rows_columns<T, kRows, 3>(block, vectors == 3 ? last : full);
-            column += 3 * kLanes<T>;
+        const std::ptrdiff_t columns = left < kColumns ? left : kColumns;
+        for (std::ptrdiff_t begin = 0; begin < block.k; begin += kChunk) {
+            const std::ptrdiff_t end = block.k - begin < kChunk ? block.k : begin + kChunk;
+            std::ptrdiff_t k = begin;
+            for (; k + kDepth <= end; k += kDepth) {
+                stream_rows<T, kRows, kDepth>(block, k, k == begin, sums, columns);
+            }
+            for (; k < end; ++k) stream_rows<T, kRows, 1>(block, k, k == begin, sums, columns);
+            const bool add = block.accumulate || begin > 0;
+            for (int i = 0; i < kRows; ++i) {
+                T* c = block.c + i * block.c_row;
+                for_each_vector<T>(columns, [&](std::ptrdiff_t j, auto head) {
+                    const V<T> sum = load(sums + i * columns + j, head);
+                    store(c + j, add ? load(c + j, head) + sum : sum, head);
+                });
+            }
         }
+    }
+}
+
+// B transposed, [n, k]: squares of it are transposed in registers and used at once, so that nothing
+// is packed. Two blocks of columns at a time are two chains for each row.
+template <class T, int kRows>
+PYBP_INLINE void use_square(const GemmBlock<T>& block, std::ptrdiff_t k, std::ptrdiff_t depth,
+                            std::ptrdiff_t j, V<T> (&sums)[kRows]) {
+    V<T> square[kLanes<T>];
+    load_transposed(block.b + j * block.b_row + k, block.b_row, block.n - j, depth, square);
+    const T* a = block.a + k;
+    if (depth >= kLanes<T>) {
+#pragma GCC unroll 16
+        for (int d = 0; d < kLanes<T>; ++d) {
+#pragma GCC unroll 4
+            for (int i = 0; i < kRows; ++i) {
+                sums[i] = a[i * block.a_row + d] * square[d] + sums[i];
+            }
+        }
+        return;
+    }
+#pragma GCC unroll 16
+    for (int d = 0; d < kLanes<T>; ++d) {
+        if (d >= depth) break;
+#pragma GCC unroll 4
+        for (int i = 0; i < kRows; ++i) sums[i] = a[i * block.a_row + d] * square[d] + sums[i];
+    }
+}
+
+template <class T, int kRows>
+void few_rows_transposed(const GemmBlock<T>& block) {
+    for (std::ptrdiff_t j = 0; j < block.n; j += 2 * kLanes<T>) {
+        const bool two = j + kLanes<T> < block.n;
+        const std::ptrdiff_t left = block.n - j - (two ? kLanes<T> : 0);
+        const Head<T> last(left < kLanes<T> ? left : kLanes<T>);
+        for (std::ptrdiff_t begin = 0; begin < block.k; begin += kChunk) {
+            const std::ptrdiff_t end = block.k - begin < kChunk ? block.k : begin + kChunk;
+            V<T> first[kRows] = {};
+            V<T> second[kRows] = {};
+            for (std::ptrdiff_t k = begin; k < end; k += kLanes<T>) {
+                use_square<T, kRows>(block, k, end - k, j, first);
+                if (two) use_square<T, kRows>(block, k, end - k, j + kLanes<T>, second);
+            }
+            const bool add = block.accumulate || begin > 0;
+            for (int i = 0; i < kRows; ++i) {
+                T* c = block.c + i * block.c_row + j;
+                if (two) {
+                    store(c, add ? load(c) + first[i] : first[i]);
+                    c += kLanes<T>;
+                    first[i] = second[i];
+                }
+                store(c, add ? load(c, last) + first[i] : first[i], last);
+            }
+        }
+    }
+}
+
+template <class T, int kRows>
+void few_rows_of(const GemmBlock<T>& block, bool transposed) {
+    if (transposed) return few_rows_transposed<T, kRows>(block);
+    const std::ptrdiff_t vectors = (block.n + kLanes<T> - 1) / kLanes<T>;
+    const std::ptrdiff_t in_last = block.n - (vectors - 1) * kLanes<T>;
+    switch (vectors) {
+        case 1:
+            return few_rows_columns<T, kRows, 1>(block, Head<T>(in_last));
+        case 2:
+            return few_rows_columns<T, kRows, 2>(block, Head<T>(in_last));
+        case 3:
+            return few_rows_columns<T, kRows, 3>(block, Head<T>(in_last));
+        default:
+            return few_wide_rows<T, kRows>(block);
     }
 }
 

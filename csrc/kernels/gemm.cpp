@@ -21,7 +21,7 @@ constexpr int kTileRows = 4;  // 8 of 16; products without FMA need registers of
 #endif
 
 template <class T>
-constexpr std::ptrdiff_t kPanel = kPanelVectors* kLanes<T>;
+constexpr std::ptrdiff_t kPanel = kPanelVectors * kLanes<T>;
 
 // Picks the tile of the right height and width.
 template <class T, AOrder kOrder, int kRows>
@@ -69,12 +69,16 @@ void strip(const GemmBlock<T>& block) {
 }
 
 template <class T>
-void few_rows(const GemmBlock<T>& block) {
+void few_rows(const GemmBlock<T>& block, bool transposed) {
     switch (block.m) {
-        case 1: return few_rows_of<T, 1>(block);
-        case 2: return few_rows_of<T, 2>(block);
-        case 3: return few_rows_of<T, 3>(block);
-        default: return few_rows_of<T, 4>(block);
+        case 1:
+            return few_rows_of<T, 1>(block, transposed);
+        case 2:
+            return few_rows_of<T, 2>(block, transposed);
+        case 3:
+            return few_rows_of<T, 3>(block, transposed);
+        default:
+            return few_rows_of<T, 4>(block, transposed);
     }
 }
 

@@ -1,4 +1,5 @@
-// The one tile of the dense core: a few rows of A against a few vectors of B, all sums in registers.
+// The one tile of the dense core: a few rows of A against a few vectors of B, all sums in
+// registers.
 #pragma once
 
 #include "simd.h"

@@ -38,8 +38,8 @@ PYBP_INLINE void element_row(const LossRows<T>& rows, const T* target, std::ptrd
         V<T> sum = {};
         for_each_vector<T>(left < kChunk ? left : kChunk, [&](std::ptrdiff_t offset, auto head) {
             const std::ptrdiff_t i = chunk + offset;
-            const LossTerm<T> term = f(load(rows.prediction + begin + i, head),
-                                       load(target + begin + i, head), i, head);
+            const LossTerm<T> term =
+                f(load(rows.prediction + begin + i, head), load(target + begin + i, head), i, head);
             const V<T> loss = term.loss * loss_scale;
             if (dy) store(dy + i, term.slope * slope_scale, head);
             if (losses) store(losses + i, loss, head);
@@ -150,9 +150,7 @@ struct CrossEntropyRow {
     T scale;  // of the gradient
 
     // 0 * (-inf) counts 0: what has no weight has no say.
-    PYBP_INLINE static V<T> product(V<T> m, V<T> log_p) {
-        return m == T{0} ? V<T>{} : m * log_p;
-    }
+    PYBP_INLINE static V<T> product(V<T> m, V<T> log_p) { return m == T{0} ? V<T>{} : m * log_p; }
 
     template <class Mixed>
     PYBP_INLINE T run(bool has_mixed, Mixed mixed) const {

@@ -167,7 +167,9 @@ PYBP_INLINE void store(T* p, V<T> x, Head<T> head) {
 #if defined(__AVX512F__)
 // The masked forms, since GCC 12 warns of an uninitialised variable inside the plain ones.
 PYBP_INLINE V<float> sqrt(V<float> x) { return (V<float>)_mm512_maskz_sqrt_ps(0xffff, (__m512)x); }
-PYBP_INLINE V<double> sqrt(V<double> x) { return (V<double>)_mm512_maskz_sqrt_pd(0xff, (__m512d)x); }
+PYBP_INLINE V<double> sqrt(V<double> x) {
+    return (V<double>)_mm512_maskz_sqrt_pd(0xff, (__m512d)x);
+}
 #elif defined(__AVX2__)
 PYBP_INLINE V<float> sqrt(V<float> x) { return (V<float>)_mm256_sqrt_ps((__m256)x); }
 PYBP_INLINE V<double> sqrt(V<double> x) { return (V<double>)_mm256_sqrt_pd((__m256d)x); }

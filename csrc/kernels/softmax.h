@@ -11,8 +11,7 @@ template <class T>
 PYBP_INLINE T row_max(const T* x, std::ptrdiff_t count) {
     V<T> largest = broadcast(-kInfinity<T>);
     for_each_vector<T>(count, [&](std::ptrdiff_t i, auto head) {
-        const V<T> v = load_or(x + i, head, -kInfinity<T>);
-        largest = (v > largest) | (v != v) ? v : largest;  // a NaN stays: nothing is larger
+        largest = larger<T>(load_or(x + i, head, -kInfinity<T>), largest);
     });
     T lanes[kLanes<T>];
     store(lanes, largest);
@@ -62,9 +61,8 @@ void softmax_row(bool log, const T* x, T* y, std::ptrdiff_t count) {
         return;
     }
     const T sum = row_exp(x, largest, y, count);
-    for_each_vector<T>(count, [&](std::ptrdiff_t i, auto head) {
-        store(y + i, load(y + i, head) / sum, head);
-    });
+    for_each_vector<T>(
+        count, [&](std::ptrdiff_t i, auto head) { store(y + i, load(y + i, head) / sum, head); });
 }
 
 // The gradient of either, dx = y (dy - sum(dy y)) or dy - exp(y) sum(dy).
@@ -88,8 +86,7 @@ void softmax_columns(bool log, const T* x, T* y, std::ptrdiff_t size, std::ptrdi
                      HeadType head) {
     V<T> largest = load(x, head);
     for (std::ptrdiff_t k = 1; k < size; ++k) {
-        const V<T> v = load(x + k * stride, head);
-        largest = (v > largest) | (v != v) ? v : largest;
+        largest = larger<T>(load(x + k * stride, head), largest);
     }
     V<T> sum = {};
     for (std::ptrdiff_t k = 0; k < size; ++k) {

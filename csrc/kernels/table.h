@@ -8,9 +8,9 @@
 #define PYBP_JOIN(family, level) PYBP_JOIN_(family, level)
 
 // Place it in namespace pybp, after a template fill(Table<T>&).
-#define PYBP_EXPORT_TABLE(family, Table)                                                   \
-    extern "C" void PYBP_JOIN(family, PYBP_ISA_NAME)(Table<float> * single,                \
-                                                     Table<double> * wide) {               \
-        fill(*single);                                                                     \
-        fill(*wide);                                                                       \
+#define PYBP_EXPORT_TABLE(family, Table)                                     \
+    extern "C" void PYBP_JOIN(family, PYBP_ISA_NAME)(Table<float> * single,  \
+                                                     Table<double> * wide) { \
+        fill(*single);                                                       \
+        fill(*wide);                                                         \
     }

@@ -1,4 +1,8 @@
-// A square of lanes x lanes numbers, transposed in registers.
+// A square of lanes x lanes numbers, loaded transposed.
+//
+// The rows are gathered in pieces of 16 bytes, so that every piece already lies in the right part
+// of a vector, and the rest of the work are shuffles within 16 bytes: on wide vectors those are
+// the cheap ones.
 #pragma once
 
 #include "simd.h"
@@ -6,62 +10,106 @@
 namespace pybp {
 namespace {
 
-// Lanes of x and y in turn: the lower halves, then the upper halves.
+template <class T>
+constexpr int kPiece = 16 / static_cast<int>(sizeof(T));  // numbers in 16 bytes
+
+// For each 16 bytes: the numbers of x and y in turn, from the lower and from the upper half.
 template <class T>
 PYBP_INLINE void interleave(V<T> x, V<T> y, V<T>& lower, V<T>& upper) {
     if constexpr (kLanes<T> == 16) {
-        lower = __builtin_shufflevector(x, y, 0, 16, 1, 17, 2, 18, 3, 19, 4, 20, 5, 21, 6, 22, 7, 23);
-        upper = __builtin_shufflevector(x, y, 8, 24, 9, 25, 10, 26, 11, 27, 12, 28, 13, 29, 14, 30,
+        lower =
+            __builtin_shufflevector(x, y, 0, 16, 1, 17, 4, 20, 5, 21, 8, 24, 9, 25, 12, 28, 13, 29);
+        upper = __builtin_shufflevector(x, y, 2, 18, 3, 19, 6, 22, 7, 23, 10, 26, 11, 27, 14, 30,
                                         15, 31);
+    } else if constexpr (kLanes<T> == 8 && kPiece<T> == 4) {
+        lower = __builtin_shufflevector(x, y, 0, 8, 1, 9, 4, 12, 5, 13);
+        upper = __builtin_shufflevector(x, y, 2, 10, 3, 11, 6, 14, 7, 15);
     } else if constexpr (kLanes<T> == 8) {
-        lower = __builtin_shufflevector(x, y, 0, 8, 1, 9, 2, 10, 3, 11);
-        upper = __builtin_shufflevector(x, y, 4, 12, 5, 13, 6, 14, 7, 15);
-    } else if constexpr (kLanes<T> == 4) {
+        lower = __builtin_shufflevector(x, y, 0, 8, 2, 10, 4, 12, 6, 14);
+        upper = __builtin_shufflevector(x, y, 1, 9, 3, 11, 5, 13, 7, 15);
+    } else if constexpr (kLanes<T> == 4 && kPiece<T> == 4) {
         lower = __builtin_shufflevector(x, y, 0, 4, 1, 5);
         upper = __builtin_shufflevector(x, y, 2, 6, 3, 7);
+    } else if constexpr (kLanes<T> == 4) {
+        lower = __builtin_shufflevector(x, y, 0, 4, 2, 6);
+        upper = __builtin_shufflevector(x, y, 1, 5, 3, 7);
     } else {
         lower = __builtin_shufflevector(x, y, 0, 2);
         upper = __builtin_shufflevector(x, y, 1, 3);
     }
 }
 
-// rows[i][j] becomes rows[j][i]. Each pass interleaves row i with row i + half, which rotates the
-// bits of the index (row, lane) by one; log2(lanes) passes exchange row and lane.
+// 16 bytes from each of x, x + step, x + 2 step ... in the parts of one vector.
 template <class T>
-PYBP_INLINE void transpose(V<T> (&rows)[kLanes<T>]) {
-    constexpr int kHalf = kLanes<T> / 2;
+PYBP_INLINE V<T> gather_pieces(const T* x, std::ptrdiff_t step) {
+#if defined(__AVX512F__)
+    // Masked broadcasts are loads and blends; inserts would be shuffles.
+    const auto piece = [&](int i) {
+        return _mm_loadu_si128(reinterpret_cast<const __m128i*>(x + i * step));
+    };
+    __m512i all = _mm512_castsi128_si512(piece(0));
+    all = _mm512_mask_broadcast_i32x4(all, 0x00f0, piece(1));
+    all = _mm512_mask_broadcast_i32x4(all, 0x0f00, piece(2));
+    all = _mm512_mask_broadcast_i32x4(all, 0xf000, piece(3));
+    return (V<T>)all;
+#elif defined(__AVX2__)
+    return (V<T>)_mm256_loadu2_m128i(reinterpret_cast<const __m128i*>(x + step),
+                                     reinterpret_cast<const __m128i*>(x));
+#else
+    static_cast<void>(step);
+    return load(x);
+#endif
+}
+
+// square[c][r] = x[r * stride + c] for a whole square.
+template <class T>
+PYBP_INLINE void load_transposed(const T* x, std::ptrdiff_t stride, V<T> (&square)[kLanes<T>]) {
+    constexpr int kHalf = kPiece<T> / 2;
+#pragma GCC unroll 16
+    for (int c = 0; c < kLanes<T>; c += kPiece<T>) {
+        V<T> rows[kPiece<T>];
 #pragma GCC unroll 4
-    for (int pass = 1; pass < kLanes<T>; pass *= 2) {
-        V<T> mixed[kLanes<T>];
-#pragma GCC unroll 16
-        for (int i = 0; i < kHalf; ++i) {
-            interleave<T>(rows[i], rows[i + kHalf], mixed[2 * i], mixed[2 * i + 1]);
+        for (int i = 0; i < kPiece<T>; ++i) {
+            rows[i] = gather_pieces(x + i * stride + c, kPiece<T> * stride);
         }
-#pragma GCC unroll 16
-        for (int i = 0; i < kLanes<T>; ++i) rows[i] = mixed[i];
+        // Each pass rotates the bits of the index (row, place in the piece) by one.
+#pragma GCC unroll 2
+        for (int pass = 1; pass < kPiece<T>; pass *= 2) {
+            V<T> mixed[kPiece<T>];
+#pragma GCC unroll 2
+            for (int i = 0; i < kHalf; ++i) {
+                interleave<T>(rows[i], rows[i + kHalf], mixed[2 * i], mixed[2 * i + 1]);
+            }
+#pragma GCC unroll 4
+            for (int i = 0; i < kPiece<T>; ++i) rows[i] = mixed[i];
+        }
+#pragma GCC unroll 4
+        for (int i = 0; i < kPiece<T>; ++i) square[c + i] = rows[i];
     }
 }
 
-// out[c * out_stride + r] = x[r * stride + c] for r in [0, rows) and c in [0, columns), with
-// rows, columns <= lanes. Where rows < lanes and `pad`, the rest of each out row becomes 0.
+// The same where x has fewer rows or columns; the rest of the square is 0.
+template <class T>
+PYBP_INLINE void load_transposed(const T* x, std::ptrdiff_t stride, std::ptrdiff_t rows,
+                                 std::ptrdiff_t columns, V<T> (&square)[kLanes<T>]) {
+    if (rows >= kLanes<T> && columns >= kLanes<T>) return load_transposed(x, stride, square);
+    T copy[kLanes<T> * kLanes<T>];
+    const Head<T> width(columns < kLanes<T> ? columns : kLanes<T>);
+    for (int i = 0; i < kLanes<T>; ++i) {
+        store(copy + i * kLanes<T>, i < rows ? load(x + i * stride, width) : V<T>{});
+    }
+    load_transposed(copy, kLanes<T>, square);
+}
+
+// out[c * out_stride + r] = x[r * stride + c] for r in [0, rows) and c in [0, columns), at most
+// lanes each. If `pad`, each row of out is filled up with 0 to a whole vector.
 template <class T>
 PYBP_INLINE void transpose_square(const T* x, std::ptrdiff_t stride, std::ptrdiff_t rows,
                                   std::ptrdiff_t columns, T* out, std::ptrdiff_t out_stride,
                                   bool pad) {
     V<T> square[kLanes<T>];
-    if (rows == kLanes<T> && columns == kLanes<T>) {
-#pragma GCC unroll 16
-        for (int i = 0; i < kLanes<T>; ++i) square[i] = load(x + i * stride);
-        transpose<T>(square);
-#pragma GCC unroll 16
-        for (int i = 0; i < kLanes<T>; ++i) store(out + i * out_stride, square[i]);
-        return;
-    }
-    const Head<T> width(columns);
-#pragma GCC unroll 16
-    for (int i = 0; i < kLanes<T>; ++i) square[i] = i < rows ? load(x + i * stride, width) : V<T>{};
-    transpose<T>(square);
-    const Head<T> height(pad ? kLanes<T> : rows);
+    load_transposed(x, stride, rows, columns, square);
+    const Head<T> height(pad || rows > kLanes<T> ? kLanes<T> : rows);
 #pragma GCC unroll 16
     for (int i = 0; i < kLanes<T>; ++i) {
         if (i < columns) store(out + i * out_stride, square[i], height);

@@ -57,6 +57,11 @@ template <class T>
 PYBP_INLINE V<T> max(V<T> x, T limit) {
     return x < limit ? broadcast(limit) : x;
 }
+// The larger of two; NaN if either is.
+template <class T>
+PYBP_INLINE V<T> larger(V<T> x, V<T> y) {
+    return ((x > y) | (x != x)) ? x : y;
+}
 template <class T>
 PYBP_INLINE V<T> abs(V<T> x) {
     return (V<T>)((Bits<T>)x & FloatFormat<T>::kMagnitude);
@@ -136,7 +141,8 @@ PYBP_INLINE V<T> expm1(V<T> x) {
 template <class T>
 PYBP_INLINE V<T> log_parts(V<T> e, V<T> f, V<T> correction) {
     using F = FloatFormat<T>;
-    // With s = f / (2 + f): log(1 + f) = 2 artanh(s) = f - s f + s R(s^2), and s f = f^2/2 - s f^2/2.
+    // With s = f / (2 + f): log(1 + f) = 2 artanh(s) = f - s f + s R(s^2), and s f = f^2/2 - s
+    // f^2/2.
     const V<T> s = f / (f + T{2});
     const V<T> z = s * s;
     V<T> series = broadcast(static_cast<T>(2.0 / (2 * F::kLogTerms + 1)));

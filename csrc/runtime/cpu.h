@@ -19,13 +19,13 @@ void set_floating_point_mode(std::uint64_t mode);
 // While it lives, denormal numbers of this thread count as 0, read and written. The thread team
 // hands the caller's mode on to its workers, so one guard around a native call is enough.
 class FlushDenormals {
-   public:
+  public:
     FlushDenormals();
     ~FlushDenormals();
     FlushDenormals(const FlushDenormals&) = delete;
     FlushDenormals& operator=(const FlushDenormals&) = delete;
 
-   private:
+  private:
     std::uint64_t before_;
 };
 

@@ -90,7 +90,8 @@ DataArray check_array(const std::string& name, const ArrayView& array, const Buf
     }
     const std::ptrdiff_t item = item_size(array.type);
     if (!rows_contiguous(array, item)) {
-        throw std::invalid_argument(name + ": expected the elements of a row side by side (C order)");
+        throw std::invalid_argument(name +
+                                    ": expected the elements of a row side by side (C order)");
     }
     if (buffer.dtype == DType::int32 && is_float(array.type)) {
         throw std::invalid_argument(name + ": expected an integer dtype, got a float dtype");
@@ -103,10 +104,9 @@ DataArray check_array(const std::string& name, const ArrayView& array, const Buf
     result.source.row_stride = array.strides[0];
     result.source.row_size = buffer.row;
     result.source.convert = convert_row(array.type, buffer.dtype);
-    const bool aligned = reinterpret_cast<std::uintptr_t>(array.data) %
-                                 static_cast<std::uintptr_t>(align) ==
-                             0 &&
-                         array.strides[0] % align == 0;
+    const bool aligned =
+        reinterpret_cast<std::uintptr_t>(array.data) % static_cast<std::uintptr_t>(align) == 0 &&
+        array.strides[0] % align == 0;
     result.same_type = same_type(array.type, buffer.dtype) && aligned;
     result.contiguous = array.strides[0] == result.row_bytes || array.shape[0] == 1;
     result.staging = staging;

@@ -158,8 +158,8 @@ void Executor::check_staging(std::size_t index, const std::vector<Segment>& segm
     if (slot.staging_offset < 0 || end > segment.bytes ||
         address % static_cast<std::uintptr_t>(size_of(buffer.dtype)) != 0) {
         fail(name + ": expected aligned staging within the " + text(segment.bytes) +
-             " bytes of segment " + text(slot.staging_slot) + ", got " +
-             text(slot.staging_offset) + " ... " + text(end));
+             " bytes of segment " + text(slot.staging_slot) + ", got " + text(slot.staging_offset) +
+             " ... " + text(end));
     }
 }
 
@@ -189,17 +189,17 @@ void Executor::begin_run(const RunArguments& arguments) {
                  text(arguments.hyper_columns));
         }
         if (needs.results > arguments.result_columns) {
-            fail("results: op " + text(i) + " writes column " + text(needs.results - 1) +
-                 ", got " + text(arguments.result_columns) + " columns");
+            fail("results: op " + text(i) + " writes column " + text(needs.results - 1) + ", got " +
+                 text(arguments.result_columns) + " columns");
         }
     }
 }
 
 void Executor::set_data(std::size_t index, const ArrayView& array) {
     const DataSlot& slot = program_.data[index];
-    char* staging = slot.is_output ? nullptr
-                                   : bases_[static_cast<std::size_t>(slot.staging_slot)] +
-                                         slot.staging_offset;
+    char* staging = slot.is_output
+                        ? nullptr
+                        : bases_[static_cast<std::size_t>(slot.staging_slot)] + slot.staging_offset;
     data_[index] = check_array("data " + std::to_string(index), array,
                                program_.buffers[static_cast<std::size_t>(slot.buffer)],
                                slot.is_output, staging);
@@ -209,9 +209,8 @@ void Executor::check_rows(const RunArguments& arguments) const {
     const std::int64_t* starts = arguments.starts;
     for (std::ptrdiff_t s = 0; s < arguments.steps; ++s) {
         if (starts[s + 1] <= starts[s] || starts[s + 1] - starts[s] > program_.max_rows) {
-            fail("starts: expected steps of 1 ... " + text(program_.max_rows) +
-                 " rows, got step " + text(s) + " from " + text(starts[s]) + " to " +
-                 text(starts[s + 1]));
+            fail("starts: expected steps of 1 ... " + text(program_.max_rows) + " rows, got step " +
+                 text(s) + " from " + text(starts[s]) + " to " + text(starts[s + 1]));
         }
     }
     const std::int64_t first = starts[0];
@@ -249,8 +248,8 @@ void Executor::set_bases(Team& team, const RunArguments& arguments, std::ptrdiff
     for (std::size_t i = 0; i < data_.size(); ++i) {
         if (!used_[i]) continue;
         const bool is_output = program_.data[i].is_output;
-        bases_[segments_ + i] = data_[i].rows(team, is_output ? nullptr : order, first, rows,
-                                              is_output || in_a_row);
+        bases_[segments_ + i] =
+            data_[i].rows(team, is_output ? nullptr : order, first, rows, is_output || in_a_row);
     }
 }
 
@@ -273,7 +272,8 @@ void Executor::run_steps(const RunArguments& arguments, Interruption& interrupti
                            results,
                            arguments.seed,
                            arguments.first_step + static_cast<std::uint64_t>(s),
-                           scratch_};
+                           scratch_,
+                           threads_};
         for (std::ptrdiff_t i = arguments.begin; i < arguments.end; ++i) {
             std::visit([&](const auto& op) { pybp::run(op, step); },
                        program_.ops[static_cast<std::size_t>(i)]);

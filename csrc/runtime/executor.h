@@ -19,7 +19,7 @@ struct Segment {
 
 // What varies from run to run, apart from the data arrays.
 struct RunArguments {
-    const std::int64_t* order = nullptr;   // [order_length], or null: rows as they lie
+    const std::int64_t* order = nullptr;  // [order_length], or null: rows as they lie
     std::ptrdiff_t order_length = 0;
     const std::int64_t* starts = nullptr;  // [steps + 1]: step s has the rows starts[s] ...
     std::ptrdiff_t steps = 0;
@@ -53,8 +53,12 @@ class Executor {
     // Takes the fixed memory; throws std::invalid_argument where a buffer does not fit in.
     void bind(const std::vector<Segment>& segments);
     bool bound() const { return !bases_.empty(); }
-    // At least scratch_bytes(team().size()) bytes, aligned to 64.
-    void set_scratch(char* scratch) { scratch_ = scratch; }
+    // At least scratch_bytes(threads) bytes, aligned to 64.
+    void set_scratch(char* scratch, int threads) {
+        scratch_ = scratch;
+        threads_ = threads;
+    }
+    int threads() const { return threads_; }
 
     // Checks the ranges of a run and finds out which data arrays its ops use.
     void begin_run(const RunArguments& arguments);
@@ -90,6 +94,7 @@ class Executor {
     std::vector<char> used_;       // [data arrays], by the run
     std::size_t segments_ = 0;
     char* scratch_ = nullptr;
+    int threads_ = 0;
     std::atomic<std::ptrdiff_t> steps_done_{0};  // read while another thread runs
 };
 

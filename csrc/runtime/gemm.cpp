@@ -12,15 +12,18 @@ constexpr std::ptrdiff_t kMaxPanel = 32;
 
 // A packed block of B takes half of a 1 MiB second-level cache; the rest is for A and C.
 constexpr std::ptrdiff_t kPackedBytes = 512 * 1024;
-// Up to this height B is read where it lies: packing costs about as much as six rows of tiles gain.
-constexpr std::ptrdiff_t kUnpackedRows = 48;
+// Up to this height B is read where it lies: packing gains a few per cent for the rows above it,
+// where rows of B lie a page apart, and costs more than that below.
+constexpr std::ptrdiff_t kUnpackedRows = 512;
 // Below this many multiply-adds a second thread costs more than it brings.
-constexpr std::ptrdiff_t kSerialWork = 64 * 1024;
+constexpr std::ptrdiff_t kSerialWork = 256 * 1024;
 // The cost of packing, in multiply-adds for each packed number.
 constexpr std::ptrdiff_t kPackACost = 4;
 constexpr std::ptrdiff_t kPackBCost = 16;
 
-std::ptrdiff_t round_up(std::ptrdiff_t x, std::ptrdiff_t unit) { return (x + unit - 1) / unit * unit; }
+std::ptrdiff_t round_up(std::ptrdiff_t x, std::ptrdiff_t unit) {
+    return (x + unit - 1) / unit * unit;
+}
 
 std::ptrdiff_t divide_up(std::ptrdiff_t x, std::ptrdiff_t y) { return (x + y - 1) / y; }
 
@@ -45,10 +48,11 @@ void split(const Kernels<T>& kernels, const GemmArgs<T>& args, int threads, Plan
     for (std::ptrdiff_t down = 1; down <= threads; ++down) {
         const std::ptrdiff_t across = std::min<std::ptrdiff_t>(threads / down, panels);
         if (down > row_tiles) break;
-        const std::ptrdiff_t rows = std::min(divide_up(row_tiles, down) * kernels.gemm.rows, args.m);
+        const std::ptrdiff_t rows =
+            std::min(divide_up(row_tiles, down) * kernels.gemm.rows, args.m);
         const std::ptrdiff_t columns = divide_up(panels, across) * kernels.gemm.panel;
-        const std::ptrdiff_t cost = rows * columns + kPackACost * rows +
-                                    (plan.pack_b ? kPackBCost : kPackACost) * columns;
+        const std::ptrdiff_t cost =
+            rows * columns + kPackACost * rows + (plan.pack_b ? kPackBCost : kPackACost) * columns;
         if (best < 0 || cost < best) {
             best = cost;
             plan.row_tasks = down;
@@ -61,10 +65,10 @@ void split(const Kernels<T>& kernels, const GemmArgs<T>& args, int threads, Plan
 template <class T>
 Plan make_plan(const Kernels<T>& kernels, const GemmArgs<T>& args, int threads) {
     Plan plan;
-    plan.few_rows = args.m <= kFewRows && !args.transpose_a && !args.transpose_b;
+    plan.few_rows = args.m <= kFewRows && !args.transpose_a;
     plan.pack_b = !plan.few_rows && (args.transpose_b || args.m > kUnpackedRows);
     plan.block_columns =
-        kPackedBytes / (kChunk * static_cast<std::ptrdiff_t>(sizeof(T)));  // a multiple of panel
+        plan.few_rows ? args.n : kPackedBytes / (kChunk * static_cast<std::ptrdiff_t>(sizeof(T)));
     split(kernels, args, threads, plan);
     return plan;
 }
@@ -72,15 +76,15 @@ Plan make_plan(const Kernels<T>& kernels, const GemmArgs<T>& args, int threads) 
 // One thread's part of the product: rows x columns of C, all of k.
 template <class T>
 class Part {
-   public:
+  public:
     Part(const GemmKernels<T>& kernels, const ElementwiseKernels<T>& elementwise,
          const GemmArgs<T>& args, const Plan& plan, T* scratch)
         : kernels_(kernels),
           elementwise_(elementwise),
           args_(args),
           plan_(plan),
-          packed_b_(scratch),
-          packed_a_(scratch + plan.block_columns * std::min(args.k, kChunk)) {}
+          packed_a_(scratch),
+          packed_b_(scratch + kMaxTileRows * std::min(args.k, kChunk)) {}
 
     void run(std::ptrdiff_t row_begin, std::ptrdiff_t row_end, std::ptrdiff_t column_begin,
              std::ptrdiff_t column_end) {
@@ -99,7 +103,7 @@ class Part {
         }
     }
 
-   private:
+  private:
     const T* a_at(std::ptrdiff_t i, std::ptrdiff_t k) const {
         return args_.transpose_a ? args_.a + k * args_.a_stride + i
                                  : args_.a + i * args_.a_stride + k;
@@ -128,7 +132,7 @@ class Part {
     }
 
     void run_few_rows() {
-        kernels_.few_rows(block(row_begin_, row_end_ - row_begin_, 0, args_.k));
+        kernels_.few_rows(block(row_begin_, row_end_ - row_begin_, 0, args_.k), args_.transpose_b);
         finish(row_begin_, row_end_ - row_begin_);
     }
 
@@ -187,8 +191,8 @@ class Part {
     const ElementwiseKernels<T>& elementwise_;
     const GemmArgs<T>& args_;
     const Plan& plan_;
-    T* packed_b_;
     T* packed_a_;
+    T* packed_b_;
     std::ptrdiff_t row_begin_ = 0;
     std::ptrdiff_t row_end_ = 0;
     std::ptrdiff_t column_ = 0;
@@ -232,7 +236,6 @@ void gemm(const Kernels<T>& kernels, Team& team, const GemmArgs<T>& args, void* 
     const int threads = team.size();
     Plan plan = make_plan(kernels, args, threads);
     const std::ptrdiff_t per_thread = scratch_of_thread<T>(args.n, args.k);
-    plan.block_columns = std::min(plan.block_columns, round_up(args.n, kMaxPanel));
     const std::ptrdiff_t unit_rows = plan.few_rows ? args.m : kernels.gemm.rows;
     team.parallel_for(plan.row_tasks * plan.column_tasks, [&](std::ptrdiff_t task) {
         const std::ptrdiff_t down = task / plan.column_tasks;

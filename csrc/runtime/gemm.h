@@ -12,7 +12,7 @@ namespace pybp {
 // What happens to a finished block of rows of C while it is in cache.
 enum class Epilogue {
     none,
-    bias_activate,  // c = act(c + bias); bias may be null
+    bias_activate,   // c = act(c + bias); bias may be null
     multiply_slope,  // c = c * act'(saved)
 };
 

@@ -17,11 +17,11 @@
 
 namespace pybp {
 
-#define PYBP_DECLARE(level)                                                                     \
-    extern "C" void pybp_gemm_##level(GemmKernels<float>*, GemmKernels<double>*);               \
-    extern "C" void pybp_elementwise_##level(ElementwiseKernels<float>*,                        \
-                                             ElementwiseKernels<double>*);                      \
-    extern "C" void pybp_loss_##level(LossKernels<float>*, LossKernels<double>*);               \
+#define PYBP_DECLARE(level)                                                       \
+    extern "C" void pybp_gemm_##level(GemmKernels<float>*, GemmKernels<double>*); \
+    extern "C" void pybp_elementwise_##level(ElementwiseKernels<float>*,          \
+                                             ElementwiseKernels<double>*);        \
+    extern "C" void pybp_loss_##level(LossKernels<float>*, LossKernels<double>*); \
     extern "C" void pybp_update_##level(UpdateKernels<float>*, UpdateKernels<double>*);
 PYBP_EACH_LEVEL(PYBP_DECLARE)
 #undef PYBP_DECLARE
@@ -49,15 +49,15 @@ Kernels<double>& of(Level& level) {
 std::vector<Level>& levels() {
     static std::vector<Level> found = [] {
         std::vector<Level> list;
-#define PYBP_ADD(level)                                                              \
-    if (cpu_supports(#level)) {                                                      \
-        Level entry;                                                                 \
-        entry.name = #level;                                                         \
-        pybp_gemm_##level(&entry.single.gemm, &entry.wide.gemm);                     \
+#define PYBP_ADD(level)                                                               \
+    if (cpu_supports(#level)) {                                                       \
+        Level entry;                                                                  \
+        entry.name = #level;                                                          \
+        pybp_gemm_##level(&entry.single.gemm, &entry.wide.gemm);                      \
         pybp_elementwise_##level(&entry.single.elementwise, &entry.wide.elementwise); \
-        pybp_loss_##level(&entry.single.loss, &entry.wide.loss);                     \
-        pybp_update_##level(&entry.single.update, &entry.wide.update);               \
-        list.push_back(entry);                                                       \
+        pybp_loss_##level(&entry.single.loss, &entry.wide.loss);                      \
+        pybp_update_##level(&entry.single.update, &entry.wide.update);                \
+        list.push_back(entry);                                                        \
     }
         PYBP_EACH_LEVEL(PYBP_ADD)
 #undef PYBP_ADD

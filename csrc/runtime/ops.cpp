@@ -6,13 +6,15 @@
 namespace pybp {
 namespace {
 
-constexpr std::array kActivations = {
-    "identity", "relu",      "straight_through_relu", "leaky_relu", "sigmoid",   "tanh",
-    "elu",      "selu",      "gelu",                  "gelu_tanh",  "silu",      "mish",
-    "softplus", "softsign",  "hard_tanh",             "hard_sigmoid", "heaviside"};
+constexpr std::array kActivations = {"identity",     "relu",     "straight_through_relu",
+                                     "leaky_relu",   "sigmoid",  "tanh",
+                                     "elu",          "selu",     "gelu",
+                                     "gelu_tanh",    "silu",     "mish",
+                                     "softplus",     "softsign", "hard_tanh",
+                                     "hard_sigmoid", "heaviside"};
 static_assert(kActivations.size() == static_cast<std::size_t>(Activation::heaviside) + 1);
 
-constexpr std::array kLossFunctions = {"squared", "absolute", "huber",       "quantile",    "bce",
+constexpr std::array kLossFunctions = {"squared", "absolute",   "huber",       "quantile",    "bce",
                                        "kl_div",  "kl_div_log", "poisson_log", "poisson_rate"};
 static_assert(kLossFunctions.size() == static_cast<std::size_t>(LossFunction::poisson_rate) + 1);
 

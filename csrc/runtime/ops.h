@@ -314,6 +314,22 @@ struct SGD {
     }
 };
 
+struct SGDDense {
+    static constexpr const char* kKind = "sgd_dense";
+    static constexpr const auto& kHyper = SGD::kHyper;
+    Read x, dy;
+    Write w;
+    MaybeWrite b;
+
+    template <class Self, class Visit>
+    static void fields(Self& op, Visit&& visit) {
+        visit("x", op.x);
+        visit("dy", op.dy);
+        visit("w", op.w);
+        visit("b", op.b);
+    }
+};
+
 struct Adam {
     static constexpr const char* kKind = "adam";
     static constexpr const char* kHyper[] = {
@@ -338,7 +354,7 @@ struct Adam {
 
 using Op = std::variant<Dense, DenseGradInput, DenseGradWeight, Activate, ActivateGrad, Softmax,
                         SoftmaxGrad, Dropout, Reshape, ElementwiseLoss, BCEWithLogitsLoss, NormLoss,
-                        LabelLoss, DistributionLoss, Accuracy, SGD, Adam>;
+                        LabelLoss, DistributionLoss, Accuracy, SGD, SGDDense, Adam>;
 
 template <class Self, class Visit>
 void fields(Self& op, Visit&& visit) {

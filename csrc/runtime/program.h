@@ -20,8 +20,8 @@ struct Buffer {
     int slot = 0;
     std::ptrdiff_t offset = 0;
     DType dtype = DType::float32;
-    bool batched = false;  // whether the leading extent is the number of rows of the step
-    Shape trailing;        // the shape, without the leading extent if batched
+    bool batched = false;     // whether the leading extent is the number of rows of the step
+    Shape trailing;           // the shape, without the leading extent if batched
     std::ptrdiff_t row = 1;   // elements of the trailing shape
     std::ptrdiff_t last = 1;  // the last extent; 1 for a batched buffer of one axis
 

@@ -77,31 +77,53 @@ std::ptrdiff_t scratch_bytes(const DenseGradWeight& op, const Extents& extents, 
     return dense_scratch<T>(in, extents.last(op.dy), extents.size(op.x) / in, threads);
 }
 
+// Columns [0, columns) of a matrix whose rows are `stride` apart.
+template <class T>
+struct MatrixView {
+    const T* data;
+    std::ptrdiff_t stride;
+    std::ptrdiff_t columns;
+};
+
+// dw (+)= x.T @ dy over this number of rows; dw [x.columns, dy.columns].
+template <class T>
+void weight_gradient(const Step<T>& step, const MatrixView<T>& x, const MatrixView<T>& dy,
+                     std::ptrdiff_t rows, T* dw, bool accumulate, char* scratch) {
+    GemmArgs<T> args{};
+    args.a = x.data;
+    args.a_stride = x.stride;
+    args.transpose_a = true;
+    args.b = dy.data;
+    args.b_stride = dy.stride;
+    args.c = dw;
+    args.c_stride = dy.columns;
+    args.m = x.columns;
+    args.n = dy.columns;
+    args.k = rows;
+    args.accumulate = accumulate;
+    gemm(step.kernels, step.team, args, scratch);
+}
+
+// sums (+)= the sum of the rows of x [rows, columns].
+template <class T>
+void column_sums(const Step<T>& step, const T* x, std::ptrdiff_t columns, std::ptrdiff_t rows,
+                 T* sums, bool accumulate) {
+    parallel_ranges(step.team, columns, kGrain / rows,
+                    [&](std::ptrdiff_t begin, std::ptrdiff_t end) {
+                        step.kernels.elementwise.column_sums(x + begin, sums + begin, columns, rows,
+                                                             end - begin, accumulate);
+                    });
+}
+
 template <class T>
 void run(const DenseGradWeight& op, const Step<T>& step) {
     const std::ptrdiff_t in = step.extents.last(op.x);
     const std::ptrdiff_t out = step.extents.last(op.dy);
     const std::ptrdiff_t rows = step.extents.size(op.x) / in;
-    GemmArgs<T> args{};
-    args.a = step.data(op.x);  // [rows, in]
-    args.a_stride = in;
-    args.transpose_a = true;
-    args.b = step.data(op.dy);  // [rows, out]
-    args.b_stride = out;
-    args.c = step.data(op.dw);  // [in, out]
-    args.c_stride = out;
-    args.m = in;
-    args.n = out;
-    args.k = rows;
-    args.accumulate = op.accumulate;
-    gemm(step.kernels, step.team, args, step.scratch);
-    if (!op.db.present()) return;
     const T* dy = step.data(op.dy);
-    T* db = step.data(op.db);  // [out]
-    parallel_ranges(step.team, out, kGrain / rows, [&](std::ptrdiff_t begin, std::ptrdiff_t end) {
-        step.kernels.elementwise.column_sums(dy + begin, db + begin, out, rows, end - begin,
-                                             op.accumulate);
-    });
+    weight_gradient<T>(step, {step.data(op.x), in, in}, {dy, out, out}, rows, step.data(op.dw),
+                       op.accumulate, step.scratch);
+    if (op.db.present()) column_sums(step, dy, out, rows, step.data(op.db), op.accumulate);
 }
 
 }  // namespace pybp

@@ -27,12 +27,11 @@ void run(const ActivateGrad& op, const Step<T>& step) {
     T* dx = step.data(op.dx);
     const T alpha = static_cast<T>(op.alpha);
     const T beta = static_cast<T>(op.beta);
-    parallel_ranges(step.team, step.extents.size(op.dy), kGrain,
-                    [&](std::ptrdiff_t begin, std::ptrdiff_t end) {
-                        step.kernels.elementwise.activate_grad(op.function, alpha, beta,
-                                                               saved + begin, dy + begin,
-                                                               dx + begin, end - begin);
-                    });
+    parallel_ranges(
+        step.team, step.extents.size(op.dy), kGrain, [&](std::ptrdiff_t begin, std::ptrdiff_t end) {
+            step.kernels.elementwise.activate_grad(op.function, alpha, beta, saved + begin,
+                                                   dy + begin, dx + begin, end - begin);
+        });
 }
 
 // A tensor seen from one axis: [outer, size, inner].
@@ -58,12 +57,11 @@ void run(const Softmax& op, const Step<T>& step) {
     const std::ptrdiff_t block = view.size * view.inner;
     const T* x = step.data(op.x);
     T* y = step.data(op.y);
-    parallel_ranges(step.team, view.outer, kGrain / block,
-                    [&](std::ptrdiff_t begin, std::ptrdiff_t end) {
-                        step.kernels.elementwise.softmax(op.log, x + begin * block,
-                                                         y + begin * block, end - begin, view.size,
-                                                         view.inner);
-                    });
+    parallel_ranges(
+        step.team, view.outer, kGrain / block, [&](std::ptrdiff_t begin, std::ptrdiff_t end) {
+            step.kernels.elementwise.softmax(op.log, x + begin * block, y + begin * block,
+                                             end - begin, view.size, view.inner);
+        });
 }
 
 template <class T>
@@ -73,12 +71,12 @@ void run(const SoftmaxGrad& op, const Step<T>& step) {
     const T* y = step.data(op.y);
     const T* dy = step.data(op.dy);
     T* dx = step.data(op.dx);
-    parallel_ranges(step.team, view.outer, kGrain / block,
-                    [&](std::ptrdiff_t begin, std::ptrdiff_t end) {
-                        step.kernels.elementwise.softmax_grad(
-                            op.log, y + begin * block, dy + begin * block, dx + begin * block,
-                            end - begin, view.size, view.inner);
-                    });
+    parallel_ranges(
+        step.team, view.outer, kGrain / block, [&](std::ptrdiff_t begin, std::ptrdiff_t end) {
+            step.kernels.elementwise.softmax_grad(op.log, y + begin * block, dy + begin * block,
+                                                  dx + begin * block, end - begin, view.size,
+                                                  view.inner);
+        });
 }
 
 template <class T>

@@ -61,10 +61,9 @@ double sum(const T* x, std::ptrdiff_t count) {
 template <class F>
 void parallel_rows(Team& team, const LossLayout& at, const F& f) {
     const std::ptrdiff_t together = at.rows_per_weight;
-    parallel_ranges(team, at.rows / together, kGrain / (together * at.columns),
-                    [&](std::ptrdiff_t begin, std::ptrdiff_t end) {
-                        f(begin * together, end * together);
-                    });
+    parallel_ranges(
+        team, at.rows / together, kGrain / (together * at.columns),
+        [&](std::ptrdiff_t begin, std::ptrdiff_t end) { f(begin * together, end * together); });
 }
 
 // ------------------------------------------------------------------------------- the divisor
@@ -181,10 +180,9 @@ void run(const BCEWithLogitsLoss& op, const Step<T>& step) {
             if (one.losses) one.losses += r;
             one.row_sums += r;
             one.rows = 1;
-            step.kernels.loss.bce_with_logits(one, target + begin + r,
-                                              column_weight ? column_weight + column : nullptr,
-                                              positive_weight ? positive_weight + column : nullptr,
-                                              1);
+            step.kernels.loss.bce_with_logits(
+                one, target + begin + r, column_weight ? column_weight + column : nullptr,
+                positive_weight ? positive_weight + column : nullptr, 1);
         }
     });
 }
@@ -274,8 +272,8 @@ void run(const Accuracy& op, const Step<T>& step) {
             if (op.binary) {
                 counts[r] = count_binary(op, row, wanted, at.columns);
             } else {
-                const std::ptrdiff_t label = labels ? std::ptrdiff_t{labels[r]}
-                                                    : first_maximum(wanted, at.columns);
+                const std::ptrdiff_t label =
+                    labels ? std::ptrdiff_t{labels[r]} : first_maximum(wanted, at.columns);
                 counts[r] = count_row(op, row, label, at.columns);
             }
         }

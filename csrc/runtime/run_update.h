@@ -1,6 +1,7 @@
-// The optimiser steps on flat buffers.
+// The optimiser steps on flat buffers, and the one that takes the place of a weight gradient.
 #pragma once
 
+#include "run_dense.h"
 #include "step.h"
 
 namespace pybp {
@@ -19,17 +20,60 @@ AdamStep<T> load_hyper(const Adam&, const double* h) {
             T(h[5]), T(h[6]), T(h[7]), T(h[8]), T(h[9])};
 }
 
+// One step of SGD on a flat array; v is null without momentum.
+template <class T>
+void apply_sgd(const Step<T>& step, const SGDStep<T>& scalars, bool nesterov, T* w, const T* g,
+               T* v, std::ptrdiff_t count) {
+    parallel_ranges(step.team, count, kGrain, [&](std::ptrdiff_t begin, std::ptrdiff_t end) {
+        step.kernels.update.sgd(scalars, nesterov, w + begin, g + begin, v ? v + begin : nullptr,
+                                end - begin);
+    });
+}
+
 template <class T>
 void run(const SGD& op, const Step<T>& step) {
-    const SGDStep<T> scalars = load_hyper<T>(op, step.hyper);
-    const T* g = step.data(op.g);
-    T* w = step.data(op.w);
-    T* v = step.data(op.v);
-    parallel_ranges(step.team, step.extents.size(op.g), kGrain,
-                    [&](std::ptrdiff_t begin, std::ptrdiff_t end) {
-                        step.kernels.update.sgd(scalars, op.nesterov, w + begin, g + begin,
-                                                v ? v + begin : nullptr, end - begin);
-                    });
+    apply_sgd(step, load_hyper<T>(op, step.hyper), op.nesterov, step.data(op.w), step.data(op.g),
+              step.data(op.v), step.extents.size(op.g));
+}
+
+// The scratch holds the gradient of the weights, then what their product needs.
+template <class T>
+std::ptrdiff_t gradient_bytes(std::ptrdiff_t in, std::ptrdiff_t out) {
+    constexpr std::ptrdiff_t kLine = 64;
+    return (in * out * std::ptrdiff_t{sizeof(T)} + kLine - 1) / kLine * kLine;
+}
+
+template <class T>
+std::ptrdiff_t scratch_bytes(const SGDDense& op, const Extents& extents, int threads) {
+    const std::ptrdiff_t in = extents.last(op.x);
+    const std::ptrdiff_t out = extents.last(op.dy);
+    return gradient_bytes<T>(in, out) + dense_scratch<T>(in, out, extents.size(op.x) / in, threads);
+}
+
+template <class T>
+void run(const SGDDense& op, const Step<T>& step) {
+    const SGDStep<T> scalars = load_hyper<T>(SGD{}, step.hyper);
+    const std::ptrdiff_t in = step.extents.last(op.x);
+    const std::ptrdiff_t out = step.extents.last(op.dy);
+    const std::ptrdiff_t rows = step.extents.size(op.x) / in;
+    const T* x = step.data(op.x);    // [rows, in]
+    const T* dy = step.data(op.dy);  // [rows, out]
+    T* w = step.data(op.w);          // [in, out]
+    T* b = step.data(op.b);          // [out] or null
+    auto* gradient = reinterpret_cast<T*>(step.scratch);
+    if (rows == 1) {
+        parallel_ranges(step.team, in, kGrain / out, [&](std::ptrdiff_t begin, std::ptrdiff_t end) {
+            step.kernels.update.sgd_outer(scalars, w + begin * out, x + begin, dy, end - begin,
+                                          out);
+        });
+    } else {
+        weight_gradient<T>(step, {x, in, in}, {dy, out, out}, rows, gradient, false,
+                           step.scratch + gradient_bytes<T>(in, out));
+        apply_sgd<T>(step, scalars, false, w, gradient, nullptr, in * out);
+    }
+    if (!b) return;
+    column_sums(step, dy, out, rows, gradient, false);
+    apply_sgd<T>(step, scalars, false, b, gradient, nullptr, out);
 }
 
 template <class T>
@@ -40,12 +84,11 @@ void run(const Adam& op, const Step<T>& step) {
     T* m = step.data(op.m);
     T* v = step.data(op.v);
     T* vmax = step.data(op.vmax);
-    parallel_ranges(step.team, step.extents.size(op.g), kGrain,
-                    [&](std::ptrdiff_t begin, std::ptrdiff_t end) {
-                        step.kernels.update.adam(scalars, op.decoupled, w + begin, g + begin,
-                                                 m + begin, v + begin,
-                                                 vmax ? vmax + begin : nullptr, end - begin);
-                    });
+    parallel_ranges(
+        step.team, step.extents.size(op.g), kGrain, [&](std::ptrdiff_t begin, std::ptrdiff_t end) {
+            step.kernels.update.adam(scalars, op.decoupled, w + begin, g + begin, m + begin,
+                                     v + begin, vmax ? vmax + begin : nullptr, end - begin);
+        });
 }
 
 }  // namespace pybp

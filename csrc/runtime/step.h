@@ -32,6 +32,7 @@ struct Step {
     std::uint64_t seed;
     std::uint64_t number;  // counts the steps of a net, for the random numbers
     char* scratch;         // aligned to 64 bytes
+    int threads;           // the scratch is enough for so many
 
     // The data of an operand, null if it is absent.
     T* data(Operand operand) const { return static_cast<T*>(address(operand)); }

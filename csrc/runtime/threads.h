@@ -18,7 +18,7 @@ namespace pybp {
 using Task = void (*)(const void* context, std::ptrdiff_t task);
 
 class Team {
-   public:
+  public:
     Team();
     ~Team();
     Team(const Team&) = delete;
@@ -32,7 +32,9 @@ class Team {
         }
         run(
             count,
-            [](const void* context, std::ptrdiff_t task) { (*static_cast<const F*>(context))(task); },
+            [](const void* context, std::ptrdiff_t task) {
+                (*static_cast<const F*>(context))(task);
+            },
             &f);
     }
 
@@ -46,7 +48,7 @@ class Team {
 
     static constexpr int kMaxThreads = 1024;
 
-   private:
+  private:
     struct State;
     void run(std::ptrdiff_t count, Task task, const void* context);
 

@@ -32,8 +32,7 @@ std::ptrdiff_t product(const Shape& shape) {
 template <class Field>
 constexpr bool kIsOperand = std::is_base_of_v<Operand, Field>;
 template <class Field>
-constexpr bool kMayBeAbsent =
-    std::is_same_v<Field, MaybeRead> || std::is_same_v<Field, MaybeWrite>;
+constexpr bool kMayBeAbsent = std::is_same_v<Field, MaybeRead> || std::is_same_v<Field, MaybeWrite>;
 
 // Looks at one op; every complaint names the op and the field.
 class Checker {
@@ -97,8 +96,7 @@ class Checker {
         const Shape found = shape(operand);
         require(!found.empty() && found.size() <= positions.size() &&
                     std::equal(found.begin(), found.end(), positions.begin()),
-                field,
-                "expected the leading axes of " + text(positions) + ", got " + text(found));
+                field, "expected the leading axes of " + text(positions) + ", got " + text(found));
         has_dtype(field, operand, DType::float32);
     }
 
@@ -139,15 +137,19 @@ void check(const DenseGradInput& op, const Checker& is) {
                "expected exactly when there is an activation");
 }
 
+// x and dy have the same rows.
+void check_dense_gradient(Read x, Read dy, const Checker& is) {
+    is.has_axes("x", x, 2);
+    is.has_axes("dy", dy, 2);
+    Shape expected = without_last(is.shape(x));
+    expected.push_back(is.shape(dy).back());
+    is.has("dy", dy, expected);
+}
+
 void check(const DenseGradWeight& op, const Checker& is) {
-    is.has_axes("x", op.x, 2);
-    is.has_axes("dy", op.dy, 2);
-    const Shape x = is.shape(op.x);
+    check_dense_gradient(op.x, op.dy, is);
     const std::ptrdiff_t out = is.shape(op.dy).back();
-    Shape dy = without_last(x);
-    dy.push_back(out);
-    is.has("dy", op.dy, dy);
-    is.has("dw", op.dw, {x.back(), out});
+    is.has("dw", op.dw, {is.shape(op.x).back(), out});
     is.has("db", op.db, {out});
 }
 
@@ -273,6 +275,13 @@ void check(const SGD& op, const Checker& is) {
     is.has("v", op.v, is.shape(op.g));
 }
 
+void check(const SGDDense& op, const Checker& is) {
+    check_dense_gradient(op.x, op.dy, is);
+    const std::ptrdiff_t out = is.shape(op.dy).back();
+    is.has("w", op.w, {is.shape(op.x).back(), out});
+    is.has("b", op.b, {out});
+}
+
 void check(const Adam& op, const Checker& is) {
     is.has_dtype("g", op.g, DType::float32);
     is.has("w", op.w, is.shape(op.g));
@@ -311,9 +320,8 @@ void verify(const Program& program) {
         std::visit(
             [&](const auto& op) {
                 const Checker checker(program, i, op.kKind);
-                fields(op, [&](const char* name, const auto& field) {
-                    checker.operand(name, field);
-                });
+                fields(op,
+                       [&](const char* name, const auto& field) { checker.operand(name, field); });
                 check(op, checker);
             },
             program.ops[i]);

@@ -33,6 +33,7 @@ from pybp.program.ops import (
     NormLoss,
     Op,
     Reshape,
+    SGDDense,
     Softmax,
     SoftmaxGrad,
 )
@@ -150,6 +151,16 @@ def _sgd(op: SGD, a: Arrays, step: Step) -> Arrays:
     return {}
 
 
+def _sgd_dense(op: SGDDense, a: Arrays, step: Step) -> Arrays:
+    lr, sign, weight_decay, _, _ = step.hyper.astype(a["w"].dtype)
+    x = a["x"].reshape(-1, a["x"].shape[-1])
+    dy = a["dy"].reshape(-1, a["dy"].shape[-1])
+    a["w"] -= lr * (sign * (x.T @ dy) + weight_decay * a["w"])
+    if op.b:
+        a["b"] -= lr * (sign * np.sum(dy, axis=0) + weight_decay * a["b"])
+    return {}
+
+
 def _adam(op: Adam, a: Arrays, step: Step) -> Arrays:
     w = a["w"]
     lr, sign, weight_decay, beta1, gain1, beta2, gain2, eps, c1, root2 = step.hyper.astype(w.dtype)
@@ -184,5 +195,6 @@ NUMPY_OPS: dict[type[Op], Callable[..., Arrays]] = {
     DistributionLoss: _loss,
     Accuracy: _accuracy,
     SGD: _sgd,
+    SGDDense: _sgd_dense,
     Adam: _adam,
 }

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import numpy as np
-import pytest
-
 import op_cases
+import pytest
 from finite_difference import directional_difference
 from op_cases import OP_CASES, Case, ids
+
 from pybp import backends
 from pybp.program import ops
 from pybp.program.gradient import GRADIENTS, add_gradient, gradient_name

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import numpy as np
-import pytest
-
 import op_cases
+import pytest
 from conftest import require_native
 from op_cases import OP_CASES, Case, ids
+
 from pybp.backends.numpy_losses import log_softmax
 
 

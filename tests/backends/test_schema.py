@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import pytest
-
 from conftest import require_native
+
 from pybp.program.ops import OPS
 
 

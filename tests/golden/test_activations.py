@@ -28,7 +28,7 @@ def value_and_slope(net, x):
     ids=["identity", "relu", "sigmoid", "tanh", "heaviside", "leaky_relu"],
 )
 def test_activation_has_its_values_and_slopes(sequential, array, close, example, layer, kind):
-    """S38-S41, S43, S44: seven points on both sides of 0, and 0 itself."""
+    """S38, S39, S40, S41, S43, S44: seven points on both sides of 0, and 0 itself."""
     fig = golden(example)
     y, slope = value_and_slope(sequential([layer], (7,), {}), array([fig["x"]]))
     close(y[0], fig["f"], kind)

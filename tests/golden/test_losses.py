@@ -25,12 +25,12 @@ LOSSES_OF_ONE_TABLE = [
 @pytest.mark.parametrize(
     ("example", "loss", "value_key", "grad_key"),
     LOSSES_OF_ONE_TABLE,
-    ids=["half-sum", "sum", "over-samples", "over-elements", "MSE", "half-batch", "MAE", "norm"],
+    ids=["S30", "S31", "S32-samples", "S32-elements", "S32-MSE", "S33", "S34", "S35"],
 )
 def test_loss_has_the_value_and_the_gradient_of_the_table(
     array, close, dtype, example, loss, value_key, grad_key
 ):
-    """S30-S35: each loss on the same 3x2 table; the factor of the gradient is the loss's own."""
+    """S30, S31, S32, S33, S34, S35: seven losses of one 3x2 table, with their own factors."""
     fig = golden(example)
     value, grad = loss.value_and_grad(array(fig["y_hat"]), array(fig["y"]))
     assert isinstance(value, float)

@@ -1,4 +1,4 @@
-"""S10, S11, S14-S16: small nets whose gradients the sources write out by hand."""
+"""S10, S11, S14-S16, S55: small nets whose gradients the sources write out by hand."""
 
 from __future__ import annotations
 

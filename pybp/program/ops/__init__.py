@@ -22,7 +22,7 @@ from pybp.program.ops.losses import (
     Loss,
     NormLoss,
 )
-from pybp.program.ops.updates import SGD, Adam, Update
+from pybp.program.ops.updates import SGD, Adam, SGDDense, Update
 
 __all__ = [
     "ELEMENTWISE_LOSSES",
@@ -46,6 +46,7 @@ __all__ = [
     "Op",
     "OpError",
     "Reshape",
+    "SGDDense",
     "Shape",
     "Softmax",
     "SoftmaxGrad",
@@ -71,6 +72,7 @@ OPS: dict[str, type[Op]] = {
         DistributionLoss,
         Accuracy,
         SGD,
+        SGDDense,
         Adam,
     )
 }

@@ -30,6 +30,26 @@ class SGD(Update):
     hyper: ClassVar[tuple[str, ...]] = ("lr", "sign", "weight_decay", "momentum", "gain")
 
 
+class SGDDense(Op):
+    """The weight gradient of a dense op and a plain SGD step in one: no gradient is stored.
+
+    ``w -= lr * (sign * x.T @ dy + weight_decay * w)``, and b likewise with the sum of the rows of
+    dy: the bits of ``DenseGradWeight`` followed by ``SGD``. It must come after all readers of w.
+    """
+
+    x: Read
+    dy: Read
+    w: Write
+    b: MaybeWrite = ""
+    hyper: ClassVar[tuple[str, ...]] = SGD.hyper
+
+    def shapes(self, shape: dict[str, Shape]) -> dict[str, Shape]:
+        x, dy = shape["x"], shape["dy"]
+        if x[:-1] != dy[:-1]:
+            raise self.fail(f"x and dy must have the same rows, got x {x} and dy {dy}")
+        return {"w": (x[-1], dy[-1]), "b": (dy[-1],)}
+
+
 class Adam(Update):
     """Adam (Kingma and Ba 2015, algorithm 1); ``decoupled`` decay is AdamW.
 
