@@ -77,7 +77,7 @@ def draw(curves: dict[str, Curves], best: int, path: str | Path) -> None:
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(11, 4.6), layout="constrained")
-    figure.suptitle("Learning by heart: perfect on the digits it knows, worse and worse on others")
+    figure.suptitle("Learning by heart: ever better on the known digits, ever worse on all others")
     left, right = figure.subplots(1, 2)
     draw_panel(left, {name: curve["loss"] for name, curve in curves.items()}, best, "{:.3f}", 1)
     left.set_title("squared error of a digit")
@@ -87,7 +87,7 @@ def draw(curves: dict[str, Curves], best: int, path: str | Path) -> None:
     )
     right.set_title("accuracy")
     right.yaxis.set_major_formatter(lambda share, _: f"{share:.0%}")
-    figure.savefig(path, dpi=150)
+    figure.savefig(path, dpi=150, bbox_inches="tight", pad_inches=0.2)
 
 
 def draw_panel(axes: Any, curves: dict[str, list[float]], best: int, form: str, side: int) -> None:

@@ -1,4 +1,4 @@
-"""Losses and metrics of a net on data, and of a prediction against a target."""
+"""Losses and metrics of a net on data."""
 
 from __future__ import annotations
 
@@ -7,13 +7,12 @@ from typing import Any
 
 import numpy as np
 
-from pybp import backends, inputs
-from pybp.arrays import FLOAT_TYPES, Array
-from pybp.losses import Loss, add_loss
+from pybp import inputs
+from pybp.arrays import Array
+from pybp.losses import Loss
 from pybp.metrics import Metric
 from pybp.network import Network
-from pybp.program.ops import N, Shape
-from pybp.program.program import Program
+from pybp.program.ops import Shape
 from pybp.programs import Bound
 
 _BATCH = 1024  # rows of a step; the sums of the steps are added
@@ -107,54 +106,3 @@ def means(names: Sequence[str], results: Array, loss: Loss, rows: int) -> dict[s
             divisor = rows
         logs[name] = float(total / divisor) if divisor else 0.0
     return logs
-
-
-def evaluate_loss(loss: Loss, y_hat: Any, y: Any, sample_weight: Any = None) -> tuple[Any, Array]:
-    """Return a loss and its gradient by the prediction: ``Loss.value_and_grad``."""
-    p = inputs.numbers(y_hat, "y_hat")
-    y = inputs.numbers(y, "y")
-    inputs.same_rows(p, y)
-    dtype = p.dtype.name if p.dtype.name in FLOAT_TYPES else "float64"
-    shape = p.shape[1:]
-    program = Program("loss", dtype)
-    program.add_buffer("y_hat", (N, *shape), "value")
-    target = loss.target(y, shape)
-    values = {"y_hat": p, "target": y}
-    weight_shape: Shape | None = None
-    if sample_weight is not None:
-        values["weight"] = inputs.weights(sample_weight, len(p), shape)
-        weight_shape = values["weight"].shape[1:]
-    unreduced = loss.reduction == "none"
-    add_loss(
-        program,
-        loss,
-        "y_hat",
-        target,
-        weight_shape,
-        roles=("value", "value"),
-        dy="dy",
-        losses="losses" if unreduced else "",
-    )
-    executor, (total, divisor) = _run_once(program, loss.constants(shape), values)
-    dy = executor.read("dy", len(p))
-    if unreduced:
-        return executor.read("losses", len(p)), dy
-    if loss.reduction == "sum":
-        return total, dy
-    return (total / divisor if divisor else 0.0), dy
-
-
-def _run_once(
-    program: Program, constants: dict[str, Any], values: dict[str, Array]
-) -> tuple[backends.Executor, tuple[float, float]]:
-    program.verify()
-    real = FLOAT_TYPES[program.dtype]
-    fixed = {name: np.ascontiguousarray(array, real) for name, array in constants.items()}
-    rows = len(values["y_hat"])
-    executor = backends.make_executor(backends.current_backend(), program, fixed, rows)
-    for name, array in values.items():
-        executor.write(name, array)
-    results = np.zeros((1, 2))
-    starts = np.array([0, rows])
-    executor.run([], None, starts, np.zeros((1, 0)), results, 0, 0, 0, len(program.ops))
-    return executor, (float(results[0, 0]), float(results[0, 1]))

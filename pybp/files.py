@@ -6,7 +6,6 @@ read or written. Loading never runs code from a file: layers are looked up in a 
 
 from __future__ import annotations
 
-import json
 import os
 from pathlib import Path
 from typing import Any
@@ -38,6 +37,8 @@ def save(net: Network, path: str | os.PathLike[str]) -> None:
         from safetensors.numpy import save_file
     except ImportError as error:
         raise ImportError(f"net.save {_HINT}") from error
+    import json  # here and in load: its import would cost every program half a millisecond
+
     arrays = {name: array.copy() for name, array in net.params.items()}
     text = json.dumps(_describe(net))
     save_file(arrays, os.fspath(path), metadata={_KEY: text})
@@ -53,6 +54,8 @@ def load(path: str | os.PathLike[str]) -> Sequential:
     OSError
         When the file can't be read.
     """
+    import json
+
     metadata, arrays = _read(path)
     if _KEY not in metadata:
         raise ValueError(f"{os.fspath(path)!r} holds no pybp net; bp.load_arrays reads its arrays")

@@ -9,10 +9,8 @@ Its C++ twin is ``csrc/kernels/philox.h``.
 from __future__ import annotations
 
 import numpy as np
-import numpy.typing as npt
 
-UInt32Array = npt.NDArray[np.uint32]
-UInt64Array = npt.NDArray[np.uint64]
+from pybp.arrays import Array
 
 ROUNDS = 10
 MULTIPLIERS = (0xD2511F53, 0xCD9E8D57)
@@ -21,7 +19,7 @@ KEY_STEPS = (0x9E3779B9, 0xBB67AE85)  # the golden ratio and sqrt(3) - 1, as fra
 _LOW = 0xFFFFFFFF
 
 
-def philox_block(counter: list[UInt64Array], key: tuple[int, int]) -> list[UInt64Array]:
+def philox_block(counter: list[Array], key: tuple[int, int]) -> list[Array]:
     """Encrypt counters of four words with one key.
 
     Parameters
@@ -50,7 +48,7 @@ def philox_block(counter: list[UInt64Array], key: tuple[int, int]) -> list[UInt6
     return [c0, c1, c2, c3]
 
 
-def philox4x32(seed: int, stream: int, step: int, first: int, count: int) -> UInt32Array:
+def philox4x32(seed: int, stream: int, step: int, first: int, count: int) -> Array:
     """Return the random words ``first ... first + count - 1`` of a stream.
 
     Word e is word ``e % 4`` of the block whose counter is ``(e // 4 mod 2**32, stream, step mod
@@ -86,7 +84,7 @@ def philox4x32(seed: int, stream: int, step: int, first: int, count: int) -> UIn
     return drawn[first % 4 : first % 4 + count].astype(np.uint32)
 
 
-def dropout_mask(seed: int, stream: int, step: int, p: float, count: int) -> npt.NDArray[np.bool_]:
+def dropout_mask(seed: int, stream: int, step: int, p: float, count: int) -> Array:
     """Return which of ``count`` elements dropout keeps: those whose word is at least ``p * 2**32``.
 
     Parameters

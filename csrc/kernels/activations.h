@@ -16,10 +16,6 @@ struct Parameters {
 };
 
 template <class T>
-PYBP_INLINE V<T> zero_or(Integers<T> keep, V<T> x) {
-    return keep ? x : V<T>{};
-}
-template <class T>
 PYBP_INLINE V<T> one_or_zero(Integers<T> one) {
     return one ? broadcast(T{1}) : V<T>{};
 }

@@ -93,9 +93,9 @@ class Loss(Record):
         ValueError, TypeError, IndexError
             For shapes, dtypes or labels that don't fit.
         """
-        from pybp.evaluation import evaluate_loss  # stands above the descriptions
+        from pybp.loss_value import value_and_grad  # stands above the descriptions
 
-        return evaluate_loss(self, y_hat, y, sample_weight)
+        return value_and_grad(self, y_hat, y, sample_weight)
 
 
 def _same_shape(loss: Loss, y: Array, shape: Shape) -> Target:

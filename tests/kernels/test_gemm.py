@@ -124,7 +124,7 @@ def test_a_row_alone_equals_the_row_in_the_batch(
         batch = old.copy()
         core.gemm(stored(a, ta), stored(b, tb), batch, ta, tb, accumulate)
         for height in [1, 2, 3, 4, 9]:
-            some = np.ascontiguousarray(old[:height])
+            some = old[:height].copy()
             core.gemm(stored(a[:height], ta), stored(b, tb), some, ta, tb, accumulate)
             assert some.tobytes() == batch[:height].tobytes(), (m, n, k, height)
 
@@ -169,7 +169,7 @@ def test_levels_with_fused_multiply_add_agree(core: ModuleType, dtype: str) -> N
 @pytest.mark.parametrize("accumulate", [False, True])
 def test_an_empty_sum(core: ModuleType, isa: str, dtype: str, accumulate: bool) -> None:
     c = np.full((3, 5), 7, dtype)
-    core.gemm(np.empty((3, 0), dtype), np.empty((0, 5), dtype), c, False, False, accumulate)
+    core.gemm(np.ones((3, 2), dtype)[:, :0], np.ones((2, 5), dtype)[:0], c, False, False, accumulate)
     np.testing.assert_array_equal(c, 7.0 if accumulate else 0.0)
 
 
@@ -180,18 +180,14 @@ def test_nan_reaches_its_row_or_column_and_no_other(
 ) -> None:
     rng = np.random.default_rng(7)
     a, b = integers(rng, (m, 40), dtype), integers(rng, (40, 37), dtype)
-    expected = a @ b
-    a[m // 2, 11] = np.nan
-    b[3, 35] = np.inf
-    b[4, 35] = -np.inf  # a has no zeros there, so the sum is NaN or infinite
     a[:, 3:5] = 1
     expected = a @ b
+    a[m // 2, 11] = np.nan
+    b[3:5, 35] = np.inf, -np.inf
+    expected[m // 2] = expected[:, 35] = np.nan
     c = np.empty((m, 37), dtype)
     core.gemm(a, stored(b, tb), c, False, tb, False)
     np.testing.assert_array_equal(c, expected)
-    assert np.isnan(c[m // 2]).all()
-    assert np.isnan(c[:, 35]).all()
-    assert np.isnan(c).sum() == 37 + m - 1
 
 
 def test_rows_may_lie_apart(core: ModuleType, isa: str, dtype: str) -> None:
