@@ -167,19 +167,13 @@ struct GemmBlock {
 
 template <class T>
 struct GemmKernels {
-    std::ptrdiff_t rows;   // the tile's height: the best m of a packed block of A
+    std::ptrdiff_t rows;   // the tile's height
     std::ptrdiff_t panel;  // the tile's width: the columns of a panel of B
     // One chunk: 1 <= k <= kChunk and 1 <= m <= rows.
     void (*strip)(const GemmBlock<T>& block);
     // Any k, 1 <= m <= kFewRows, a_column == 1, nothing packed: B[k, j] = b[k * b_row + j], or
     // b[j * b_row + k] if transposed; b_panel is not used.
     void (*few_rows)(const GemmBlock<T>& block, bool transposed);
-    // packed[k, i] = A[i, k] for a block of m rows: the result has a_row = 1, a_column = m.
-    void (*pack_a)(const T* a, std::ptrdiff_t a_row, std::ptrdiff_t a_column, std::ptrdiff_t m,
-                   std::ptrdiff_t k, T* packed);
-    // The same through two offset tables, A[i, k] = a[row[i] + column[k]]: im2col by index.
-    void (*pack_a_indexed)(const T* a, const std::ptrdiff_t* row, const std::ptrdiff_t* column,
-                           std::ptrdiff_t m, std::ptrdiff_t k, T* packed);
     // Panels of B [k, n] with B[k, j] = b[k * stride + j], or b[j * stride + k] if transposed.
     // Writes round_up(n, panel) * k values; columns past n are 0.
     void (*pack_b)(const T* b, std::ptrdiff_t stride, bool transposed, std::ptrdiff_t k,

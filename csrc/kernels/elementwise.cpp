@@ -77,10 +77,14 @@ void softmax_grad(bool log, const T* y, const T* dy, T* dx, std::ptrdiff_t outer
 template <class T>
 void dropout(std::uint64_t seed, std::uint32_t stream, std::uint64_t step, double p, const T* x,
              T* y, std::ptrdiff_t first, std::ptrdiff_t count) {
+    if (p >= 1) {
+        for (std::ptrdiff_t i = 0; i < count; ++i) y[i] = T{0};
+        return;
+    }
     constexpr std::ptrdiff_t kGroup = 4 * kPhiloxBlocks;
     const PhiloxStream at{seed, stream, step};
-    const auto threshold = static_cast<std::uint64_t>(p * 4294967296.0);
-    const T scale = p < 1 ? static_cast<T>(1 / (1 - p)) : T{0};
+    const auto threshold = static_cast<std::uint32_t>(p * 4294967296.0);
+    const T scale = static_cast<T>(1 / (1 - p));
     std::uint32_t words[kGroup];
     const std::ptrdiff_t end = first + count;
     for (std::ptrdiff_t group = first / kGroup * kGroup; group < end; group += kGroup) {
@@ -90,7 +94,8 @@ void dropout(std::uint64_t seed, std::uint32_t stream, std::uint64_t step, doubl
         const T* in = x + (group - first);
         T* out = y + (group - first);
         for (std::ptrdiff_t i = from; i < to; ++i) {
-            out[i] = words[i] >= threshold ? in[i] * scale : T{0};
+            const T kept = in[i] * scale;  // read in any case, so that the loop has no branch
+            out[i] = words[i] >= threshold ? kept : T{0};
         }
     }
 }

@@ -3,6 +3,7 @@
 #pragma once
 
 #include "../kernel_table.h"
+#include "gemm_tile.h"
 #include "transpose.h"
 
 namespace pybp {
@@ -10,7 +11,7 @@ namespace {
 
 // kChunks chunks of k, each args.k long and kChunk apart, for kRows rows and kVectors vectors.
 template <class T, int kRows, int kVectors, int kChunks>
-void few_rows_tile(const GemmBlock<T>& block, Head<T> last) {
+[[gnu::noinline]] void few_rows_tile(const GemmBlock<T>& block, Head<T> last) {
     V<T> sums[kChunks][kRows][kVectors] = {};
     const T* a[kRows];
 #pragma GCC unroll 4
@@ -92,8 +93,8 @@ void few_rows_columns(GemmBlock<T> block, Head<T> last) {
 constexpr std::ptrdiff_t kBufferBytes = 8192;
 
 template <class T, int kRows, int kDepth>
-PYBP_INLINE void stream_rows(const GemmBlock<T>& block, std::ptrdiff_t k, bool first, T* sums,
-                             std::ptrdiff_t columns) {
+[[gnu::noinline]] void stream_rows(const GemmBlock<T>& block, std::ptrdiff_t k, bool first, T* sums,
+                                   std::ptrdiff_t columns) {
     T scalars[kDepth][kRows];
 #pragma GCC unroll 8
     for (int d = 0; d < kDepth; ++d) {
@@ -149,56 +150,55 @@ void few_wide_rows(const GemmBlock<T>& whole) {
     }
 }
 
-// B transposed, [n, k]: squares of it are transposed in registers and used at once, so that nothing
-// is packed. Two blocks of columns at a time are two chains for each row.
-template <class T, int kRows>
-PYBP_INLINE void use_square(const GemmBlock<T>& block, std::ptrdiff_t k, std::ptrdiff_t depth,
-                            std::ptrdiff_t j, V<T> (&sums)[kRows]) {
-    V<T> square[kLanes<T>];
-    load_transposed(block.b + j * block.b_row + k, block.b_row, block.n - j, depth, square);
-    const T* a = block.a + k;
-    if (depth >= kLanes<T>) {
-#pragma GCC unroll 16
-        for (int d = 0; d < kLanes<T>; ++d) {
+// B transposed, [n, k]: its columns are formed in registers and used at once, so that nothing is
+// packed. kBlocks vectors of columns are as many chains for each row.
+template <class T, int kRows, int kBlocks>
+[[gnu::noinline]] void transposed_tile(const GemmBlock<T>& block, Head<T> last) {
+    V<T> sums[kRows][kBlocks] = {};
+    const T* a = block.a;
+    const T* b = block.b;
+    const std::ptrdiff_t rows_of_last = block.n - (kBlocks - 1) * kLanes<T>;
+    for (std::ptrdiff_t k = 0; k < block.k; k += kPiece<T>) {
+        const std::ptrdiff_t left = block.k - k;
 #pragma GCC unroll 4
-            for (int i = 0; i < kRows; ++i) {
-                sums[i] = a[i * block.a_row + d] * square[d] + sums[i];
+        for (int j = 0; j < kBlocks; ++j) {
+            V<T> columns[kPiece<T>];
+            load_columns(b + j * kLanes<T> * block.b_row + k, block.b_row,
+                         j < kBlocks - 1 ? kLanes<T> : rows_of_last, left, columns);
+#pragma GCC unroll 4
+            for (int c = 0; c < kPiece<T>; ++c) {
+                if (c >= left) break;
+#pragma GCC unroll 4
+                for (int i = 0; i < kRows; ++i) {
+                    sums[i][j] = a[i * block.a_row + k + c] * columns[c] + sums[i][j];
+                }
             }
         }
-        return;
     }
-#pragma GCC unroll 16
-    for (int d = 0; d < kLanes<T>; ++d) {
-        if (d >= depth) break;
-#pragma GCC unroll 4
-        for (int i = 0; i < kRows; ++i) sums[i] = a[i * block.a_row + d] * square[d] + sums[i];
-    }
+    store_tile<T, kRows, kBlocks>(sums, block.c, block.c_row, block.accumulate, last);
 }
 
 template <class T, int kRows>
-void few_rows_transposed(const GemmBlock<T>& block) {
-    for (std::ptrdiff_t j = 0; j < block.n; j += 2 * kLanes<T>) {
-        const bool two = j + kLanes<T> < block.n;
-        const std::ptrdiff_t left = block.n - j - (two ? kLanes<T> : 0);
-        const Head<T> last(left < kLanes<T> ? left : kLanes<T>);
-        for (std::ptrdiff_t begin = 0; begin < block.k; begin += kChunk) {
-            const std::ptrdiff_t end = block.k - begin < kChunk ? block.k : begin + kChunk;
-            V<T> first[kRows] = {};
-            V<T> second[kRows] = {};
-            for (std::ptrdiff_t k = begin; k < end; k += kLanes<T>) {
-                use_square<T, kRows>(block, k, end - k, j, first);
-                if (two) use_square<T, kRows>(block, k, end - k, j + kLanes<T>, second);
+void few_rows_transposed(const GemmBlock<T>& whole) {
+    constexpr int kBlocks = 2;
+    for (std::ptrdiff_t j = 0; j < whole.n; j += kBlocks * kLanes<T>) {
+        GemmBlock<T> block = whole;
+        block.b += j * whole.b_row;
+        block.c += j;
+        block.n = whole.n - j;
+        const std::ptrdiff_t blocks = block.n > kLanes<T> ? 2 : 1;
+        const std::ptrdiff_t in_last = block.n - (blocks - 1) * kLanes<T>;
+        const Head<T> last(in_last < kLanes<T> ? in_last : kLanes<T>);
+        for (std::ptrdiff_t begin = 0; begin < whole.k; begin += kChunk) {
+            block.k = whole.k - begin < kChunk ? whole.k - begin : kChunk;
+            if (blocks == 2) {
+                transposed_tile<T, kRows, 2>(block, last);
+            } else {
+                transposed_tile<T, kRows, 1>(block, last);
             }
-            const bool add = block.accumulate || begin > 0;
-            for (int i = 0; i < kRows; ++i) {
-                T* c = block.c + i * block.c_row + j;
-                if (two) {
-                    store(c, add ? load(c) + first[i] : first[i]);
-                    c += kLanes<T>;
-                    first[i] = second[i];
-                }
-                store(c, add ? load(c, last) + first[i] : first[i], last);
-            }
+            block.a += kChunk;
+            block.b += kChunk;
+            block.accumulate = true;
         }
     }
 }

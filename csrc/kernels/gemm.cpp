@@ -1,4 +1,4 @@
-// The dense core of one ISA level: blocks of C from tiles, and the packing of A and B.
+// The dense core of one ISA level: strips of C from tiles, and the packing of B.
 #include "few_rows.h"
 #include "gemm_tile.h"
 #include "table.h"
@@ -83,47 +83,17 @@ void few_rows(const GemmBlock<T>& block, bool transposed) {
 }
 
 template <class T>
-void pack_a(const T* a, std::ptrdiff_t a_row, std::ptrdiff_t a_column, std::ptrdiff_t m,
-            std::ptrdiff_t k, T* packed) {
-    if (a_column == 1) {
-        for (std::ptrdiff_t i = 0; i < m; i += kLanes<T>) {
-            const std::ptrdiff_t rows = m - i < kLanes<T> ? m - i : kLanes<T>;
-            for (std::ptrdiff_t l = 0; l < k; l += kLanes<T>) {
-                const std::ptrdiff_t columns = k - l < kLanes<T> ? k - l : kLanes<T>;
-                transpose_square(a + i * a_row + l, a_row, rows, columns, packed + l * m + i, m,
-                                 false);
-            }
-        }
-        return;
-    }
-    for (std::ptrdiff_t i = 0; i < m; i += kLanes<T>) {
-        const Head<T> rows(m - i < kLanes<T> ? m - i : kLanes<T>);
-        for (std::ptrdiff_t l = 0; l < k; ++l) {
-            store(packed + l * m + i, load(a + i + l * a_column, rows), rows);
-        }
-    }
-}
-
-template <class T>
-void pack_a_indexed(const T* a, const std::ptrdiff_t* row, const std::ptrdiff_t* column,
-                    std::ptrdiff_t m, std::ptrdiff_t k, T* packed) {
-    for (std::ptrdiff_t l = 0; l < k; ++l) {
-        const T* shifted = a + column[l];
-        for (std::ptrdiff_t i = 0; i < m; ++i) packed[l * m + i] = shifted[row[i]];
-    }
-}
-
-template <class T>
 void pack_panel_transposed(const T* b, std::ptrdiff_t stride, std::ptrdiff_t k, std::ptrdiff_t n,
                            T* packed) {
-    for (std::ptrdiff_t l = 0; l < k; l += kLanes<T>) {
-        const std::ptrdiff_t columns = k - l < kLanes<T> ? k - l : kLanes<T>;
+    for (std::ptrdiff_t l = 0; l < k; l += kPiece<T>) {
         for (std::ptrdiff_t j = 0; j < kPanel<T>; j += kLanes<T>) {
-            std::ptrdiff_t rows = n - j < kLanes<T> ? n - j : kLanes<T>;
-            if (rows < 0) rows = 0;
-            const T* square = rows > 0 ? b + j * stride + l : b;
-            transpose_square(square, stride, rows, columns, packed + l * kPanel<T> + j, kPanel<T>,
-                             true);
+            const T* corner = j < n ? b + j * stride + l : b;
+            V<T> columns[kPiece<T>];
+            load_columns(corner, stride, n - j, k - l, columns);
+#pragma GCC unroll 4
+            for (int c = 0; c < kPiece<T>; ++c) {
+                if (l + c < k) store(packed + (l + c) * kPanel<T> + j, columns[c]);
+            }
         }
     }
 }
@@ -169,8 +139,6 @@ void fill(GemmKernels<T>& table) {
     table.panel = kPanel<T>;
     table.strip = strip<T>;
     table.few_rows = few_rows<T>;
-    table.pack_a = pack_a<T>;
-    table.pack_a_indexed = pack_a_indexed<T>;
     table.pack_b = pack_b<T>;
 }
 

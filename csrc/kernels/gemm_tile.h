@@ -11,8 +11,6 @@ namespace {
 // block or in a transposed matrix.
 enum class AOrder { along_k, along_rows };
 
-// A tile's operands. `chunk` is the length of one chain; kChunks chains of it stand one after
-// another in k.
 template <class T>
 struct TileArgs {
     const T* a;
@@ -52,8 +50,9 @@ PYBP_INLINE void store_tile(const V<T> (&sums)[kRows][kVectors], T* c, std::ptrd
 }
 
 // C (+)= A B for kRows rows, kVectors vectors of columns (the last one partial) and one chain.
+// Not inlined: registers are dealt out for this loop alone.
 template <class T, int kRows, int kVectors, AOrder kOrder>
-void tile(const TileArgs<T>& args, Head<T> last) {
+[[gnu::noinline]] void tile(const TileArgs<T>& args, Head<T> last) {
     V<T> sums[kRows][kVectors] = {};
     // One pointer for three rows: more would not fit the integer registers, and the compiler would
     // spill addresses into the loop.

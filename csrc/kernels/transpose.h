@@ -1,8 +1,8 @@
-// A square of lanes x lanes numbers, loaded transposed.
+// Columns of a row-major matrix as vectors, a few at a time.
 //
-// The rows are gathered in pieces of 16 bytes, so that every piece already lies in the right part
-// of a vector, and the rest of the work are shuffles within 16 bytes: on wide vectors those are
-// the cheap ones.
+// The rows are read in pieces of 16 bytes, so that every piece already lies in the right part of a
+// vector, and the rest of the work are shuffles within 16 bytes: on wide vectors those are the
+// cheap ones.
 #pragma once
 
 #include "simd.h"
@@ -61,59 +61,39 @@ PYBP_INLINE V<T> gather_pieces(const T* x, std::ptrdiff_t step) {
 #endif
 }
 
-// square[c][r] = x[r * stride + c] for a whole square.
+// columns[c][r] = x[r * stride + c], for as many rows as a vector has lanes.
 template <class T>
-PYBP_INLINE void load_transposed(const T* x, std::ptrdiff_t stride, V<T> (&square)[kLanes<T>]) {
+PYBP_INLINE void load_columns(const T* x, std::ptrdiff_t stride, V<T> (&columns)[kPiece<T>]) {
     constexpr int kHalf = kPiece<T> / 2;
-#pragma GCC unroll 16
-    for (int c = 0; c < kLanes<T>; c += kPiece<T>) {
-        V<T> rows[kPiece<T>];
 #pragma GCC unroll 4
-        for (int i = 0; i < kPiece<T>; ++i) {
-            rows[i] = gather_pieces(x + i * stride + c, kPiece<T> * stride);
-        }
-        // Each pass rotates the bits of the index (row, place in the piece) by one.
+    for (int i = 0; i < kPiece<T>; ++i) {
+        columns[i] = gather_pieces(x + i * stride, kPiece<T> * stride);
+    }
+    // Each pass rotates the bits of the index (row, place in the piece) by one.
 #pragma GCC unroll 2
-        for (int pass = 1; pass < kPiece<T>; pass *= 2) {
-            V<T> mixed[kPiece<T>];
+    for (int pass = 1; pass < kPiece<T>; pass *= 2) {
+        V<T> mixed[kPiece<T>];
 #pragma GCC unroll 2
-            for (int i = 0; i < kHalf; ++i) {
-                interleave<T>(rows[i], rows[i + kHalf], mixed[2 * i], mixed[2 * i + 1]);
-            }
-#pragma GCC unroll 4
-            for (int i = 0; i < kPiece<T>; ++i) rows[i] = mixed[i];
+        for (int i = 0; i < kHalf; ++i) {
+            interleave<T>(columns[i], columns[i + kHalf], mixed[2 * i], mixed[2 * i + 1]);
         }
 #pragma GCC unroll 4
-        for (int i = 0; i < kPiece<T>; ++i) square[c + i] = rows[i];
+        for (int i = 0; i < kPiece<T>; ++i) columns[i] = mixed[i];
     }
 }
 
-// The same where x has fewer rows or columns; the rest of the square is 0.
+// The same where x may have fewer rows or columns; what it lacks is 0.
 template <class T>
-PYBP_INLINE void load_transposed(const T* x, std::ptrdiff_t stride, std::ptrdiff_t rows,
-                                 std::ptrdiff_t columns, V<T> (&square)[kLanes<T>]) {
-    if (rows >= kLanes<T> && columns >= kLanes<T>) return load_transposed(x, stride, square);
-    T copy[kLanes<T> * kLanes<T>];
-    const Head<T> width(columns < kLanes<T> ? columns : kLanes<T>);
-    for (int i = 0; i < kLanes<T>; ++i) {
-        store(copy + i * kLanes<T>, i < rows ? load(x + i * stride, width) : V<T>{});
+PYBP_INLINE void load_columns(const T* x, std::ptrdiff_t stride, std::ptrdiff_t rows,
+                              std::ptrdiff_t width, V<T> (&columns)[kPiece<T>]) {
+    if (rows >= kLanes<T> && width >= kPiece<T>) return load_columns(x, stride, columns);
+    T copy[kLanes<T> * kPiece<T>] = {};
+    for (int i = 0; i < kLanes<T> && i < rows; ++i) {
+        for (int c = 0; c < kPiece<T> && c < width; ++c) {
+            copy[i * kPiece<T> + c] = x[i * stride + c];
+        }
     }
-    load_transposed(copy, kLanes<T>, square);
-}
-
-// out[c * out_stride + r] = x[r * stride + c] for r in [0, rows) and c in [0, columns), at most
-// lanes each. If `pad`, each row of out is filled up with 0 to a whole vector.
-template <class T>
-PYBP_INLINE void transpose_square(const T* x, std::ptrdiff_t stride, std::ptrdiff_t rows,
-                                  std::ptrdiff_t columns, T* out, std::ptrdiff_t out_stride,
-                                  bool pad) {
-    V<T> square[kLanes<T>];
-    load_transposed(x, stride, rows, columns, square);
-    const Head<T> height(pad || rows > kLanes<T> ? kLanes<T> : rows);
-#pragma GCC unroll 16
-    for (int i = 0; i < kLanes<T>; ++i) {
-        if (i < columns) store(out + i * out_stride, square[i], height);
-    }
+    load_columns(copy, kPiece<T>, columns);
 }
 
 }  // namespace

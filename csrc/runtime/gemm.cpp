@@ -6,8 +6,7 @@ namespace pybp {
 
 namespace {
 
-// Limits that hold for every ISA level, so that the scratch does not depend on it.
-constexpr std::ptrdiff_t kMaxTileRows = 16;
+// The widest panel of any ISA level, so that the scratch does not depend on the level.
 constexpr std::ptrdiff_t kMaxPanel = 32;
 
 // A packed block of B takes half of a 1 MiB second-level cache; the rest is for A and C.
@@ -32,7 +31,6 @@ struct Plan {
     std::ptrdiff_t row_tasks = 1;
     std::ptrdiff_t column_tasks = 1;
     bool few_rows = false;
-    bool pack_a = false;
     bool pack_b = false;
     std::ptrdiff_t block_columns = 0;  // of C between two walks over A
 };
@@ -83,8 +81,7 @@ class Part {
           elementwise_(elementwise),
           args_(args),
           plan_(plan),
-          packed_a_(scratch),
-          packed_b_(scratch + kMaxTileRows * std::min(args.k, kChunk)) {}
+          packed_b_(scratch) {}
 
     void run(std::ptrdiff_t row_begin, std::ptrdiff_t row_end, std::ptrdiff_t column_begin,
              std::ptrdiff_t column_end) {
@@ -158,12 +155,6 @@ class Part {
                 part.b_row = kernels_.panel;
                 part.b_panel = length * kernels_.panel;
             }
-            if (plan_.pack_a) {
-                kernels_.pack_a(part.a, part.a_row, part.a_column, rows, length, packed_a_);
-                part.a = packed_a_;
-                part.a_row = 1;
-                part.a_column = rows;
-            }
             kernels_.strip(part);
             if (k + length == args_.k) finish(row, rows);
             row += rows;
@@ -191,7 +182,6 @@ class Part {
     const ElementwiseKernels<T>& elementwise_;
     const GemmArgs<T>& args_;
     const Plan& plan_;
-    T* packed_a_;
     T* packed_b_;
     std::ptrdiff_t row_begin_ = 0;
     std::ptrdiff_t row_end_ = 0;
@@ -204,7 +194,7 @@ template <class T>
 std::ptrdiff_t scratch_of_thread(std::ptrdiff_t n, std::ptrdiff_t k) {
     const std::ptrdiff_t most = kPackedBytes / (kChunk * static_cast<std::ptrdiff_t>(sizeof(T)));
     const std::ptrdiff_t columns = std::min(round_up(n, kMaxPanel), most);
-    return round_up((columns + kMaxTileRows) * std::min(k, kChunk), 64);
+    return round_up(columns * std::min(k, kChunk), 64);
 }
 
 // The product over an empty k: C is 0, or stays.
