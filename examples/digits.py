@@ -84,7 +84,7 @@ def compare_backends(task: Task, rounds: int = 3) -> dict[str, float]:
     for name, value in seconds.items():
         print(f"  {name:<8}{1e6 * value / steps:9.0f} us a step")
     ratio = seconds["numpy"] / seconds["native"]
-    print(f"  native is {ratio:.1f} times as fast (on an idle machine this figure holds)")
+    print(f"  native is {ratio:.1f} times as fast (if other programs are busy, NumPy suffers more)")
     print(f"  the two trained nets differ by {100 * apart:.2g} % of the way from the start")
     if not apart < 0.01:
         raise SystemExit("the backends disagree: the comparison above means nothing")

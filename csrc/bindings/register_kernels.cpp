@@ -54,13 +54,14 @@ void run_gemm(const Array<T>& a, const Array<T>& b, Array<T>& c, bool transpose_
     args.a = a.data();
     args.b = b.data();
     args.c = c.mutable_data();
-    const std::size_t bytes = gemm_scratch_bytes<T>(args.m, args.n, args.k, team().size());
+    const int threads = team().size();
+    const std::size_t bytes = gemm_scratch_bytes<T>(args.m, args.n, args.k, threads);
     py::array_t<std::uint8_t> scratch(static_cast<py::ssize_t>(bytes + kAlignment));
     auto* base = scratch.mutable_data();
     base += (kAlignment - reinterpret_cast<std::uintptr_t>(base) % kAlignment) % kAlignment;
     // Safe: the arrays are held by the arguments of this call.
     py::gil_scoped_release release;
-    gemm(kernels<T>(), team(), args, base);
+    gemm(kernels<T>(), team(), args, threads, base);
 }
 
 template <class T>

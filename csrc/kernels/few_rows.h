@@ -3,8 +3,7 @@
 #pragma once
 
 #include "../kernel_table.h"
-#include "gemm_tile.h"
-#include "transpose.h"
+#include "few_rows_transposed.h"
 
 namespace pybp {
 namespace {
@@ -123,7 +122,8 @@ template <class T, int kRows>
 void few_wide_rows(const GemmBlock<T>& whole) {
     constexpr std::ptrdiff_t kColumns =
         kBufferBytes / static_cast<std::ptrdiff_t>(sizeof(T)) / kRows;
-    constexpr int kDepth = kRows == 1 ? 8 : 4;
+    // As many broadcasts as fit the registers beside the sums.
+    constexpr int kDepth = kRows == 1 ? 8 : kRows == 2 || kVectorBytes == 64 ? 4 : 2;
     alignas(64) T sums[kRows * kColumns];
     for (std::ptrdiff_t column = 0; column < whole.n; column += kColumns) {
         GemmBlock<T> block = whole;
@@ -146,59 +146,6 @@ void few_wide_rows(const GemmBlock<T>& whole) {
                     store(c + j, add ? load(c + j, head) + sum : sum, head);
                 });
             }
-        }
-    }
-}
-
-// B transposed, [n, k]: its columns are formed in registers and used at once, so that nothing is
-// packed. kBlocks vectors of columns are as many chains for each row.
-template <class T, int kRows, int kBlocks>
-[[gnu::noinline]] void transposed_tile(const GemmBlock<T>& block, Head<T> last) {
-    V<T> sums[kRows][kBlocks] = {};
-    const T* a = block.a;
-    const T* b = block.b;
-    const std::ptrdiff_t rows_of_last = block.n - (kBlocks - 1) * kLanes<T>;
-    for (std::ptrdiff_t k = 0; k < block.k; k += kPiece<T>) {
-        const std::ptrdiff_t left = block.k - k;
-#pragma GCC unroll 4
-        for (int j = 0; j < kBlocks; ++j) {
-            V<T> columns[kPiece<T>];
-            load_columns(b + j * kLanes<T> * block.b_row + k, block.b_row,
-                         j < kBlocks - 1 ? kLanes<T> : rows_of_last, left, columns);
-#pragma GCC unroll 4
-            for (int c = 0; c < kPiece<T>; ++c) {
-                if (c >= left) break;
-#pragma GCC unroll 4
-                for (int i = 0; i < kRows; ++i) {
-                    sums[i][j] = a[i * block.a_row + k + c] * columns[c] + sums[i][j];
-                }
-            }
-        }
-    }
-    store_tile<T, kRows, kBlocks>(sums, block.c, block.c_row, block.accumulate, last);
-}
-
-template <class T, int kRows>
-void few_rows_transposed(const GemmBlock<T>& whole) {
-    constexpr int kBlocks = 2;
-    for (std::ptrdiff_t j = 0; j < whole.n; j += kBlocks * kLanes<T>) {
-        GemmBlock<T> block = whole;
-        block.b += j * whole.b_row;
-        block.c += j;
-        block.n = whole.n - j;
-        const std::ptrdiff_t blocks = block.n > kLanes<T> ? 2 : 1;
-        const std::ptrdiff_t in_last = block.n - (blocks - 1) * kLanes<T>;
-        const Head<T> last(in_last < kLanes<T> ? in_last : kLanes<T>);
-        for (std::ptrdiff_t begin = 0; begin < whole.k; begin += kChunk) {
-            block.k = whole.k - begin < kChunk ? whole.k - begin : kChunk;
-            if (blocks == 2) {
-                transposed_tile<T, kRows, 2>(block, last);
-            } else {
-                transposed_tile<T, kRows, 1>(block, last);
-            }
-            block.a += kChunk;
-            block.b += kChunk;
-            block.accumulate = true;
         }
     }
 }

@@ -85,11 +85,19 @@ void few_rows(const GemmBlock<T>& block, bool transposed) {
 template <class T>
 void pack_panel_transposed(const T* b, std::ptrdiff_t stride, std::ptrdiff_t k, std::ptrdiff_t n,
                            T* packed) {
-    for (std::ptrdiff_t l = 0; l < k; l += kPiece<T>) {
-        for (std::ptrdiff_t j = 0; j < kPanel<T>; j += kLanes<T>) {
-            const T* corner = j < n ? b + j * stride + l : b;
+    for (std::ptrdiff_t j = 0; j < kPanel<T>; j += kLanes<T>) {
+        const bool whole = n - j >= kLanes<T>;
+        const T* corner = j < n ? b + j * stride : b;
+        RowPointers<T> rows(corner, stride);
+        for (std::ptrdiff_t l = 0; l < k; l += kPiece<T>) {
             V<T> columns[kPiece<T>];
-            load_columns(corner, stride, n - j, k - l, columns);
+            if (whole && k - l >= kPiece<T>) {
+                load_columns(rows, stride, 0, columns);
+                rows.advance(kPiece<T>);
+            } else {
+                load_edge_columns(corner + l, stride, n - j, k - l < kPiece<T> ? k - l : kPiece<T>,
+                                  columns);
+            }
 #pragma GCC unroll 4
             for (int c = 0; c < kPiece<T>; ++c) {
                 if (l + c < k) store(packed + (l + c) * kPanel<T> + j, columns[c]);

@@ -35,7 +35,8 @@ struct PhiloxStream {
 // The 64-bit products of the low halves; the high halves may hold anything.
 PYBP_INLINE Words64 multiply_low(Words64 a, std::uint32_t b) {
 #if defined(__AVX512F__)
-    return (Words64)_mm512_mul_epu32((__m512i)a, _mm512_set1_epi64(b));
+    // The masked form, since GCC 12 warns of an uninitialised variable inside the plain one.
+    return (Words64)_mm512_maskz_mul_epu32(0xff, (__m512i)a, _mm512_set1_epi64(b));
 #elif defined(__AVX2__)
     return (Words64)_mm256_mul_epu32((__m256i)a, _mm256_set1_epi64x(b));
 #elif defined(__SSE2__)
@@ -63,11 +64,11 @@ PYBP_INLINE void philox_round(PhiloxBlocks& at, std::uint64_t key0, std::uint64_
 PYBP_INLINE void philox_blocks(const PhiloxStream& stream, std::uint64_t first,
                                std::uint32_t (&words)[4 * kPhiloxBlocks]) {
     constexpr int kPerVector = kLanes<double>;
-    PhiloxBlocks blocks[kPhiloxVectors];
+    std::uint64_t counters[kPhiloxBlocks];
+    for (int i = 0; i < kPhiloxBlocks; ++i) counters[i] = first + static_cast<std::uint64_t>(i);
+    PhiloxBlocks blocks[kPhiloxVectors] = {};
     for (int v = 0; v < kPhiloxVectors; ++v) {
-        for (int i = 0; i < kPerVector; ++i) {
-            blocks[v].c[0][i] = first + static_cast<std::uint64_t>(v * kPerVector + i);
-        }
+        __builtin_memcpy(&blocks[v].c[0], counters + v * kPerVector, sizeof(Words64));
         blocks[v].c[1] = Words64{} + stream.stream;
         blocks[v].c[2] = Words64{} + stream.step;
         blocks[v].c[3] = Words64{} + (stream.step >> 32);

@@ -39,13 +39,32 @@ PYBP_INLINE void interleave(V<T> x, V<T> y, V<T>& lower, V<T>& upper) {
     }
 }
 
-// 16 bytes from each of x, x + step, x + 2 step ... in the parts of one vector.
+// The rows of a vector's worth: pointers to every kPiece-th one. The compiler reaches the rows
+// between by index registers; a pointer for each would not fit the registers.
 template <class T>
-PYBP_INLINE V<T> gather_pieces(const T* x, std::ptrdiff_t step) {
+constexpr int kParts = kVectorBytes / 16;
+
+template <class T>
+struct RowPointers {
+    const T* part[kParts<T>];
+
+    PYBP_INLINE RowPointers(const T* x, std::ptrdiff_t stride) {
+#pragma GCC unroll 4
+        for (int i = 0; i < kParts<T>; ++i) part[i] = x + i * kPiece<T> * stride;
+    }
+    PYBP_INLINE void advance(std::ptrdiff_t columns) {
+#pragma GCC unroll 4
+        for (int i = 0; i < kParts<T>; ++i) part[i] += columns;
+    }
+};
+
+// 16 bytes from each of the rows, `offset` numbers further on, in the parts of one vector.
+template <class T>
+PYBP_INLINE V<T> gather_pieces(const RowPointers<T>& rows, std::ptrdiff_t offset) {
 #if defined(__AVX512F__)
     // Masked broadcasts are loads and blends; inserts would be shuffles.
     const auto piece = [&](int i) {
-        return _mm_loadu_si128(reinterpret_cast<const __m128i*>(x + i * step));
+        return _mm_loadu_si128(reinterpret_cast<const __m128i*>(rows.part[i] + offset));
     };
     __m512i all = _mm512_castsi128_si512(piece(0));
     all = _mm512_mask_broadcast_i32x4(all, 0x00f0, piece(1));
@@ -53,22 +72,20 @@ PYBP_INLINE V<T> gather_pieces(const T* x, std::ptrdiff_t step) {
     all = _mm512_mask_broadcast_i32x4(all, 0xf000, piece(3));
     return (V<T>)all;
 #elif defined(__AVX2__)
-    return (V<T>)_mm256_loadu2_m128i(reinterpret_cast<const __m128i*>(x + step),
-                                     reinterpret_cast<const __m128i*>(x));
+    return (V<T>)_mm256_loadu2_m128i(reinterpret_cast<const __m128i*>(rows.part[1] + offset),
+                                     reinterpret_cast<const __m128i*>(rows.part[0] + offset));
 #else
-    static_cast<void>(step);
-    return load(x);
+    return load(rows.part[0] + offset);
 #endif
 }
 
-// columns[c][r] = x[r * stride + c], for as many rows as a vector has lanes.
+// columns[c][r] = element `first` + c of row r, for as many rows as a vector has lanes.
 template <class T>
-PYBP_INLINE void load_columns(const T* x, std::ptrdiff_t stride, V<T> (&columns)[kPiece<T>]) {
+PYBP_INLINE void load_columns(const RowPointers<T>& rows, std::ptrdiff_t stride,
+                              std::ptrdiff_t first, V<T> (&columns)[kPiece<T>]) {
     constexpr int kHalf = kPiece<T> / 2;
 #pragma GCC unroll 4
-    for (int i = 0; i < kPiece<T>; ++i) {
-        columns[i] = gather_pieces(x + i * stride, kPiece<T> * stride);
-    }
+    for (int i = 0; i < kPiece<T>; ++i) columns[i] = gather_pieces(rows, i * stride + first);
     // Each pass rotates the bits of the index (row, place in the piece) by one.
 #pragma GCC unroll 2
     for (int pass = 1; pass < kPiece<T>; pass *= 2) {
@@ -82,18 +99,19 @@ PYBP_INLINE void load_columns(const T* x, std::ptrdiff_t stride, V<T> (&columns)
     }
 }
 
-// The same where x may have fewer rows or columns; what it lacks is 0.
+// The same from x itself, which may have fewer rows or columns; what it lacks is 0.
 template <class T>
-PYBP_INLINE void load_columns(const T* x, std::ptrdiff_t stride, std::ptrdiff_t rows,
-                              std::ptrdiff_t width, V<T> (&columns)[kPiece<T>]) {
-    if (rows >= kLanes<T> && width >= kPiece<T>) return load_columns(x, stride, columns);
+PYBP_INLINE void load_edge_columns(const T* x, std::ptrdiff_t stride, std::ptrdiff_t rows,
+                                   std::ptrdiff_t width, V<T> (&columns)[kPiece<T>]) {
     T copy[kLanes<T> * kPiece<T>] = {};
-    for (int i = 0; i < kLanes<T> && i < rows; ++i) {
-        for (int c = 0; c < kPiece<T> && c < width; ++c) {
-            copy[i * kPiece<T> + c] = x[i * stride + c];
+    for (std::ptrdiff_t i = 0; i < rows && i < kLanes<T>; ++i) {
+        if (width >= kPiece<T>) {
+            __builtin_memcpy(copy + i * kPiece<T>, x + i * stride, 16);
+            continue;
         }
+        for (std::ptrdiff_t c = 0; c < width; ++c) copy[i * kPiece<T> + c] = x[i * stride + c];
     }
-    load_columns(copy, kPiece<T>, columns);
+    load_columns(RowPointers<T>(copy, kPiece<T>), kPiece<T>, 0, columns);
 }
 
 }  // namespace

@@ -15,10 +15,10 @@ constexpr std::ptrdiff_t kPackedBytes = 512 * 1024;
 // where rows of B lie a page apart, and costs more than that below.
 constexpr std::ptrdiff_t kUnpackedRows = 512;
 // Below this many multiply-adds a second thread costs more than it brings.
-constexpr std::ptrdiff_t kSerialWork = 256 * 1024;
-// The cost of packing, in multiply-adds for each packed number.
-constexpr std::ptrdiff_t kPackACost = 4;
-constexpr std::ptrdiff_t kPackBCost = 16;
+constexpr std::ptrdiff_t kSerialWork = 512 * 1024;
+// What it costs to read and to pack a number of an operand, in multiply-adds.
+constexpr std::ptrdiff_t kReadCost = 4;
+constexpr std::ptrdiff_t kPackCost = 16;
 
 std::ptrdiff_t round_up(std::ptrdiff_t x, std::ptrdiff_t unit) {
     return (x + unit - 1) / unit * unit;
@@ -26,7 +26,7 @@ std::ptrdiff_t round_up(std::ptrdiff_t x, std::ptrdiff_t unit) {
 
 std::ptrdiff_t divide_up(std::ptrdiff_t x, std::ptrdiff_t y) { return (x + y - 1) / y; }
 
-// The choices for one product, all made in plan().
+// The choices for one product, all made in make_plan().
 struct Plan {
     std::ptrdiff_t row_tasks = 1;
     std::ptrdiff_t column_tasks = 1;
@@ -36,21 +36,20 @@ struct Plan {
 };
 
 // How many threads share the rows, and how many the columns: the split with the least work for the
-// one that has most. Tiles are never cut, so the ends of the ranges change no bits.
+// one that has most.
 template <class T>
 void split(const Kernels<T>& kernels, const GemmArgs<T>& args, int threads, Plan& plan) {
     if (threads == 1 || args.m * args.n * args.k <= kSerialWork) return;
-    const std::ptrdiff_t row_tiles = divide_up(args.m, kernels.gemm.rows);
     const std::ptrdiff_t panels = divide_up(args.n, kernels.gemm.panel);
+    const std::ptrdiff_t most_down =
+        plan.few_rows ? 1 : std::min<std::ptrdiff_t>(threads, divide_up(args.m, kernels.gemm.rows));
     std::ptrdiff_t best = -1;
-    for (std::ptrdiff_t down = 1; down <= threads; ++down) {
+    for (std::ptrdiff_t down = 1; down <= most_down; ++down) {
         const std::ptrdiff_t across = std::min<std::ptrdiff_t>(threads / down, panels);
-        if (down > row_tiles) break;
-        const std::ptrdiff_t rows =
-            std::min(divide_up(row_tiles, down) * kernels.gemm.rows, args.m);
+        const std::ptrdiff_t rows = divide_up(args.m, down);
         const std::ptrdiff_t columns = divide_up(panels, across) * kernels.gemm.panel;
         const std::ptrdiff_t cost =
-            rows * columns + kPackACost * rows + (plan.pack_b ? kPackBCost : kPackACost) * columns;
+            rows * columns + kReadCost * (rows + columns) + (plan.pack_b ? kPackCost * columns : 0);
         if (best < 0 || cost < best) {
             best = cost;
             plan.row_tasks = down;
@@ -220,20 +219,19 @@ std::size_t gemm_scratch_bytes(std::ptrdiff_t m, std::ptrdiff_t n, std::ptrdiff_
 }
 
 template <class T>
-void gemm(const Kernels<T>& kernels, Team& team, const GemmArgs<T>& args, void* scratch) {
+void gemm(const Kernels<T>& kernels, Team& team, const GemmArgs<T>& args, int threads,
+          void* scratch) {
     if (args.m <= 0 || args.n <= 0) return;
     if (args.k <= 0) clear(args);
-    const int threads = team.size();
     Plan plan = make_plan(kernels, args, threads);
     const std::ptrdiff_t per_thread = scratch_of_thread<T>(args.n, args.k);
-    const std::ptrdiff_t unit_rows = plan.few_rows ? args.m : kernels.gemm.rows;
     team.parallel_for(plan.row_tasks * plan.column_tasks, [&](std::ptrdiff_t task) {
         const std::ptrdiff_t down = task / plan.column_tasks;
         const std::ptrdiff_t across = task % plan.column_tasks;
         Part<T> part(kernels.gemm, kernels.elementwise, args, plan,
                      static_cast<T*>(scratch) + task * per_thread);
-        part.run(part_begin(args.m, unit_rows, plan.row_tasks, down),
-                 part_begin(args.m, unit_rows, plan.row_tasks, down + 1),
+        part.run(part_begin(args.m, 1, plan.row_tasks, down),
+                 part_begin(args.m, 1, plan.row_tasks, down + 1),
                  part_begin(args.n, kernels.gemm.panel, plan.column_tasks, across),
                  part_begin(args.n, kernels.gemm.panel, plan.column_tasks, across + 1));
     });
@@ -242,7 +240,7 @@ void gemm(const Kernels<T>& kernels, Team& team, const GemmArgs<T>& args, void* 
 template std::size_t gemm_scratch_bytes<float>(std::ptrdiff_t, std::ptrdiff_t, std::ptrdiff_t, int);
 template std::size_t gemm_scratch_bytes<double>(std::ptrdiff_t, std::ptrdiff_t, std::ptrdiff_t,
                                                 int);
-template void gemm<float>(const Kernels<float>&, Team&, const GemmArgs<float>&, void*);
-template void gemm<double>(const Kernels<double>&, Team&, const GemmArgs<double>&, void*);
+template void gemm<float>(const Kernels<float>&, Team&, const GemmArgs<float>&, int, void*);
+template void gemm<double>(const Kernels<double>&, Team&, const GemmArgs<double>&, int, void*);
 
 }  // namespace pybp

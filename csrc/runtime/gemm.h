@@ -45,8 +45,11 @@ struct GemmArgs {
 template <class T>
 std::size_t gemm_scratch_bytes(std::ptrdiff_t m, std::ptrdiff_t n, std::ptrdiff_t k, int threads);
 
-// scratch: gemm_scratch_bytes(m, n, k, team.size()) bytes aligned to 64; its content is lost.
+// scratch: gemm_scratch_bytes(m, n, k, threads) bytes aligned to 64; its content is lost. The
+// caller says for how many threads it is, since another thread may change the team's size at any
+// time.
 template <class T>
-void gemm(const Kernels<T>& kernels, Team& team, const GemmArgs<T>& args, void* scratch);
+void gemm(const Kernels<T>& kernels, Team& team, const GemmArgs<T>& args, int threads,
+          void* scratch);
 
 }  // namespace pybp

@@ -37,7 +37,7 @@ void run(const Dense& op, const Step<T>& step) {
         args.activation = op.activation;
         args.alpha = static_cast<T>(op.alpha);
     }
-    gemm(step.kernels, step.team, args, step.scratch);
+    gemm(step.kernels, step.team, args, step.threads, step.scratch);
 }
 
 template <class T>
@@ -68,7 +68,7 @@ void run(const DenseGradInput& op, const Step<T>& step) {
         args.activation = op.activation;
         args.alpha = static_cast<T>(op.alpha);
     }
-    gemm(step.kernels, step.team, args, step.scratch);
+    gemm(step.kernels, step.team, args, step.threads, step.scratch);
 }
 
 template <class T>
@@ -101,7 +101,7 @@ void weight_gradient(const Step<T>& step, const MatrixView<T>& x, const MatrixVi
     args.n = dy.columns;
     args.k = rows;
     args.accumulate = accumulate;
-    gemm(step.kernels, step.team, args, scratch);
+    gemm(step.kernels, step.team, args, step.threads, scratch);
 }
 
 // sums (+)= the sum of the rows of x [rows, columns].

@@ -112,24 +112,33 @@ struct Job {
 
 // A job is published by raising `round`; each worker runs its share and lowers `running`. All
 // other fields are written only while no worker is between the two.
+//
+// Whoever has spun long enough first announces that it sleeps and then looks once more; whoever
+// changes a counter does so before it looks for sleepers. Both orders are sequentially consistent,
+// so one of the two sees the other, and a lock is needed only where somebody sleeps.
 struct Team::State {
     std::mutex busy;  // one call at a time uses the workers
     std::atomic<int> size{first_size()};
 
-    Job job;
-    std::atomic<std::uint64_t> round{0};
-    std::atomic<int> running{0};
+    // Each line of cache changes hands once: this one on the way to the workers, ...
+    alignas(64) Job job;
     bool stop = false;
+    std::atomic<std::uint64_t> round{0};
+    // ... this one on the way back.
+    alignas(64) std::atomic<int> running{0};
 
-    std::mutex sleep;
+    alignas(64) std::mutex sleep;
     std::condition_variable wake;  // a round began
     std::condition_variable done;  // running became 0
+    std::atomic<int> sleeping_workers{0};
+    std::atomic<bool> sleeping_caller{false};
     std::vector<std::thread> workers;
 
     void start();
     void finish();
     void work(int member, int members, std::uint64_t seen);
     void publish();
+    void report();
     void wait_for_round(std::uint64_t seen);
     void wait_for_workers();
 };
@@ -151,19 +160,23 @@ void Team::State::start() {
 void Team::State::finish() {
     if (workers.empty()) return;
     stop = true;
-    running.store(static_cast<int>(workers.size()), std::memory_order_relaxed);
     publish();
     for (std::thread& worker : workers) worker.join();
     workers.clear();
 }
 
 void Team::State::publish() {
-    {
-        // Under the lock, so that a worker that is about to sleep can't miss it.
-        std::lock_guard<std::mutex> hold(sleep);
-        round.fetch_add(1, std::memory_order_release);
-    }
+    round.fetch_add(1);
+    if (sleeping_workers.load() == 0) return;
+    std::lock_guard<std::mutex> hold(sleep);
     wake.notify_all();
+}
+
+// A worker's share is done.
+void Team::State::report() {
+    if (running.fetch_sub(1) != 1 || !sleeping_caller.load()) return;
+    std::lock_guard<std::mutex> hold(sleep);
+    done.notify_one();
 }
 
 void Team::State::wait_for_round(std::uint64_t seen) {
@@ -172,7 +185,9 @@ void Team::State::wait_for_round(std::uint64_t seen) {
         pause();
     }
     std::unique_lock<std::mutex> hold(sleep);
-    wake.wait(hold, [&] { return round.load(std::memory_order_acquire) != seen; });
+    sleeping_workers.fetch_add(1);
+    wake.wait(hold, [&] { return round.load() != seen; });
+    sleeping_workers.fetch_sub(1);
 }
 
 void Team::State::wait_for_workers() {
@@ -181,7 +196,9 @@ void Team::State::wait_for_workers() {
         pause();
     }
     std::unique_lock<std::mutex> hold(sleep);
-    done.wait(hold, [&] { return running.load(std::memory_order_acquire) == 0; });
+    sleeping_caller.store(true);
+    done.wait(hold, [&] { return running.load() == 0; });
+    sleeping_caller.store(false);
 }
 
 void Team::State::work(int member, int members, std::uint64_t seen) {
@@ -191,10 +208,7 @@ void Team::State::work(int member, int members, std::uint64_t seen) {
         if (stop) return;
         set_floating_point_mode(job.mode);
         for (std::ptrdiff_t i = member; i < job.count; i += members) job.task(job.context, i);
-        if (running.fetch_sub(1, std::memory_order_acq_rel) == 1) {
-            std::lock_guard<std::mutex> hold(sleep);
-            done.notify_one();
-        }
+        report();
     }
 }
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -46,7 +47,7 @@ def test_the_environment_chooses_the_level(level: str) -> None:
     code = "from pybp import _core; print(_core.isa())"
     done = subprocess.run(
         [sys.executable, "-P", "-c", code],
-        env={"PYBP_ISA": level},
+        env={**os.environ, "PYBP_ISA": level},
         capture_output=True,
         text=True,
         check=True,

@@ -12,6 +12,8 @@ import numpy as np
 import pytest
 from native_programs import bind, dense, run, squared_error
 
+from pybp.arrays import aligned_zeros
+
 F4 = np.float32
 # --------------------------------------------------------------------------- signals and threads
 
@@ -176,3 +178,32 @@ def test_more_threads_than_at_bind_get_their_scratch() -> None:
     assert outputs[0] == outputs[1] == outputs[2]
     expected = x.astype(float) @ parameters[:60_000].reshape(300, 200) + parameters[60_000:]
     np.testing.assert_allclose(out, expected, rtol=1e-3, atol=1e-3)
+
+
+@pytest.mark.usefixtures("_threads_as_before")
+def test_the_number_of_threads_may_rise_during_a_run() -> None:
+    """The run goes on with the scratch it has; a later one gets more."""
+    from pybp import _core
+
+    _core.set_num_threads(1)
+    rows, steps = 600, 200  # more rows than a product takes without packing
+    sizes = {"x": (1, 0, "real", (-1, 300)), "w": (0, 0, "real", (300, 200))}
+    sizes |= {"y": (2, 0, "real", (-1, 200)), "b": (0, 240_000, "real", (200,))}
+    data = [(0, 0, 240_800, False), (2, 0, 0, True)]
+    executor = dense(buffers=sizes, data=data, max_rows=rows)
+    needed = executor.scratch_bytes
+    memory = aligned_zeros(8 * needed, np.uint8)
+    segment = aligned_zeros(240_800 + rows * 300 * 4, np.uint8)
+    segment[:240_800].view(F4)[:] = 1
+    executor.bind([segment], memory[:needed])
+    x, out = np.ones((rows * steps, 300), F4), np.zeros((rows * steps, 200), F4)
+    starts = np.arange(steps + 1) * rows
+    worker = threading.Thread(target=run, args=(executor, [x, out], starts))
+    worker.start()
+    while executor.steps_done == 0:
+        time.sleep(0)
+    _core.set_num_threads(8)
+    worker.join()
+    assert np.all(out == 301)
+    assert memory[:needed].any()
+    assert not memory[needed:].any()

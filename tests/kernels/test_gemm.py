@@ -169,7 +169,9 @@ def test_levels_with_fused_multiply_add_agree(core: ModuleType, dtype: str) -> N
 @pytest.mark.parametrize("accumulate", [False, True])
 def test_an_empty_sum(core: ModuleType, isa: str, dtype: str, accumulate: bool) -> None:
     c = np.full((3, 5), 7, dtype)
-    core.gemm(np.ones((3, 2), dtype)[:, :0], np.ones((2, 5), dtype)[:0], c, False, False, accumulate)
+    core.gemm(
+        np.ones((3, 2), dtype)[:, :0], np.ones((2, 5), dtype)[:0], c, False, False, accumulate
+    )
     np.testing.assert_array_equal(c, 7.0 if accumulate else 0.0)
 
 

@@ -41,7 +41,9 @@ def arguments(name: str, dtype: str) -> Array:
     bottom = float(np.log(np.finfo(dtype).tiny))  # below are denormal results
     count = 700
     small, middle = near_zero(rng, count, dtype), rng.uniform(-3, 3, count)
-    positive = np.finfo(dtype).max * 10 ** rng.uniform(-70 if dtype == "float32" else -600, 0, count)
+    positive = np.finfo(dtype).max * 10 ** rng.uniform(
+        -70 if dtype == "float32" else -600, 0, count
+    )
     parts = {
         "exp": [small, middle, rng.uniform(bottom, top, count)],
         "expm1": [small, middle, rng.uniform(-20, top, count)],
@@ -99,7 +101,9 @@ SPECIAL = {
 
 @pytest.mark.parametrize("name", SPECIAL)
 def test_special_values(core: ModuleType, isa: str, dtype: str, name: str) -> None:
-    x, expected = (np.array(column, dtype) for column in zip(*SPECIAL[name], (NAN, NAN), strict=True))
+    x, expected = (
+        np.array(column, dtype) for column in zip(*SPECIAL[name], (NAN, NAN), strict=True)
+    )
     got = core.vector_math(name, x)
     np.testing.assert_array_equal(got, expected)
     np.testing.assert_array_equal(np.signbit(got[:-1]), np.signbit(expected[:-1]))
