@@ -4,7 +4,8 @@
     PYBP_DATA=folder python examples/overfitting.py    MNIST, 1000 to train
 
 The same net is trained twice from the same start: for 350 rounds, and with early stopping, which
-ends when the error on a third set of digits has not fallen for 10 rounds. Writes overfitting.png.
+ends when the error on a third set of digits has not fallen for 10 rounds. Writes overfitting.png;
+there the figures on the known digits are those during a round, not after it.
 """
 
 from __future__ import annotations

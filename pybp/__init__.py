@@ -128,8 +128,8 @@ else:
 
     def __getattr__(name: str) -> Any:
         """Import what stands beside the core when it is first asked for."""
-        if name != "datasets":
+        if name not in ("datasets", "text"):
             raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
         import importlib
 
-        return importlib.import_module("pybp.datasets")
+        return importlib.import_module(f"pybp.{name}")

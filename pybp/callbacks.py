@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 from pybp import inputs
@@ -84,16 +85,15 @@ class EarlyStopping(Callback):
         self._weights: Array | None = None
 
     def on_fit_begin(self, trainer: Trainer) -> None:
-        """Start anew."""
+        """Start anew; refuse a figure that nobody can have put into the logs."""
+        earlier = trainer.callbacks[: trainer.callbacks.index(self)]
+        if not earlier:
+            self._find(trainer.log_names)
         self._reset()
 
     def on_epoch_end(self, trainer: Trainer, epoch: int, logs: dict[str, Any]) -> None:
         """Compare, remember, and stop when patience is at an end."""
-        if self.monitor not in logs:
-            raise ValueError(
-                f"EarlyStopping monitors {self.monitor!r}, but the logs have only "
-                f"{', '.join(logs)}; val_... needs validation_data="
-            )
+        self._find(logs)
         value = float(logs[self.monitor])
         if self.best_epoch < 0 or self._is_better(value):
             self.best, self.best_epoch, self._waited = value, epoch, 0
@@ -108,6 +108,13 @@ class EarlyStopping(Callback):
         """Put the best parameters back."""
         if self.restore_best and self._weights is not None:
             trainer.net.params.flat[...] = self._weights
+
+    def _find(self, names: Iterable[str]) -> None:
+        if self.monitor not in names:
+            raise ValueError(
+                f"EarlyStopping monitors {self.monitor!r}, but the logs have only "
+                f"{', '.join(names)}; val_... needs validation_data="
+            )
 
     def _is_better(self, value: float) -> bool:
         more = self.mode == "max" or (self.mode == "auto" and "accuracy" in self.monitor)

@@ -37,15 +37,16 @@ class Examples:
         x = inputs.samples(x, "x", net.input_shape if net.is_built else None)
         y = inputs.numbers(y, "y")
         inputs.same_rows(x, y)
-        net.build(x.shape[1:])
-        self.target = loss.target(y, net.output_shape)
+        outputs = net.output_shape_for(x.shape[1:])
+        self.target = loss.target(y, outputs)
         self.weight_shape: Shape | None = None
         self.rows = len(x)
         self.data = [inputs.ready(x, net.dtype), inputs.ready(y, net.dtype)]
         if sample_weight is not None:
-            w = inputs.weights(sample_weight, self.rows, net.output_shape)
+            w = inputs.weights(sample_weight, self.rows, outputs)
             self.weight_shape = w.shape[1:]
             self.data.append(inputs.ready(w, net.dtype))
+        net.build(x.shape[1:])  # now that all is found to fit
 
 
 class Evaluator:

@@ -100,6 +100,13 @@ def whole_number(value: Any, name: str, least: int) -> int:
     return int(value)
 
 
+def real_number(value: Any, name: str) -> float:
+    """Return an argument as a float."""
+    if isinstance(value, bool) or not isinstance(value, int | float | np.number):
+        raise TypeError(f"{name} must be a real number, got {value!r}")
+    return float(value)
+
+
 def check_seed(seed: int | None) -> int:
     """Return a seed in 0 ... 2**64 - 1; None draws one."""
     if seed is None:

@@ -44,10 +44,8 @@ class Layer(Record):
 
 
 def _check_units(layer: Layer, units: int) -> None:
-    if isinstance(units, bool) or not isinstance(units, int) or units < 1:
-        raise ValueError(
-            f"{type(layer).__name__}: units must be a whole number >= 1, got {units!r}"
-        )
+    if units < 1:
+        raise ValueError(f"{type(layer).__name__}: units must be >= 1, got {units}")
 
 
 def _check_initializers(layer: Layer, *initializers: Initializer) -> None:
@@ -94,7 +92,8 @@ class Linear(Layer):
         shape = builder.shape(x)
         if not shape or shape[-1] < 1:
             raise ValueError(
-                f"layer {path} (Linear) needs samples of shape (..., features), got {shape}"
+                f"layer {path} (Linear) needs samples of shape (..., features), got {shape}; "
+                "is the batch axis missing? x[None] adds it"
             )
         weight_shape = (shape[-1], self.units)
         w = builder.parameter(f"{path}.weight", weight_shape, self.weight_init)

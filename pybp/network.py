@@ -11,10 +11,10 @@ import numpy as np
 
 from pybp import backends, inputs
 from pybp.arrays import FLOAT_TYPES, Array, check_dtype
-from pybp.by_name import resolve
+from pybp.by_name import resolve, resolve_all
 from pybp.losses import LOSSES, Loss
 from pybp.metrics import METRICS, Metric
-from pybp.optimizers import OPTIMIZERS, Optimizer
+from pybp.optimizers import Optimizer
 from pybp.parameters import GradientArrays, NamedArrays
 from pybp.program.builder import Builder
 from pybp.program.ops import Shape
@@ -119,6 +119,12 @@ class Network:
     def input_shape(self) -> Shape:
         """The shape of one input sample."""
         return self.recipe.input_shape
+
+    def output_shape_for(self, shape: Shape) -> Shape:
+        """Return what samples of a shape become, without building the net."""
+        if self._recipe is not None and shape == self._recipe.input_shape:
+            return self._output_shape
+        return probe(self._lower, self.dtype, inputs.check_shape(shape))[1]
 
     @property
     def output_shape(self) -> Shape:
@@ -250,7 +256,7 @@ class Network:
         from pybp.evaluation import Evaluator, Examples  # they stand above the net
 
         judge = resolve("loss", loss, LOSSES, Loss)
-        chosen = [resolve("metric", metric, METRICS, Metric) for metric in metrics]
+        chosen = resolve_all("metric", metrics, METRICS, Metric)
         examples = Examples(self, judge, x, y, sample_weight)
         with self._lock:
             return Evaluator(self, judge, chosen)(examples)
@@ -386,11 +392,6 @@ class Network:
 
         trainer = Trainer(self, loss, optimizer, metrics)
         return trainer.fit(x, y, **arguments)
-
-
-def resolve_optimizer(optimizer: Optimizer | str) -> Optimizer:
-    """Return an optimiser from a description or a name."""
-    return resolve("optimizer", optimizer, OPTIMIZERS, Optimizer)
 
 
 def _starts(rows: int, batch: int) -> Array:

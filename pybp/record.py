@@ -6,9 +6,11 @@ compiling code for each class: a hundred dataclasses would cost tens of millisec
 
 from __future__ import annotations
 
+from numbers import Integral, Real
 from typing import Any, ClassVar, Self, dataclass_transform
 
 _MISSING: Any = object()
+_KINDS = {"bool": "True or False", "int": "a whole number", "float": "a real number"}
 
 
 @dataclass_transform(frozen_default=True)
@@ -62,8 +64,22 @@ class Record:
                 value = self._defaults.get(name, _MISSING)
             if value is _MISSING:
                 raise TypeError(f"{title}() misses the argument {name!r}")
-            object.__setattr__(self, name, value)
+            object.__setattr__(self, name, self._converted(name, value))
         self._check()
+
+    def _converted(self, name: str, value: Any) -> Any:
+        """Return the value of a field as its annotation says: plain bool, int or float."""
+        kind = self._annotations[name]
+        if kind == "bool" and type(value).__name__ in ("bool", "bool_"):
+            return bool(value)
+        if kind == "int" and isinstance(value, Integral) and not isinstance(value, bool):
+            return int(value)
+        if kind == "float" and isinstance(value, Real) and not isinstance(value, bool):
+            return float(value)
+        if kind in _KINDS:
+            title = type(self).__name__
+            raise TypeError(f"{title}: {name} must be {_KINDS[kind]}, got {value!r}")
+        return value
 
     def _check(self) -> None:
         """Refuse bad values; called once, at the end of construction."""

@@ -12,13 +12,13 @@ import numpy as np
 
 from pybp import inputs
 from pybp.arrays import Array
-from pybp.by_name import resolve
+from pybp.by_name import resolve, resolve_all
 from pybp.callbacks import Callback
 from pybp.evaluation import Evaluator, Examples, means
 from pybp.losses import LOSSES, Loss
 from pybp.metrics import METRICS, Metric
-from pybp.network import Network, resolve_optimizer
-from pybp.optimizers import Optimizer
+from pybp.network import Network
+from pybp.optimizers import OPTIMIZERS, Optimizer
 from pybp.program.program import Program
 from pybp.progress import Progress
 from pybp.steps import Steps
@@ -71,6 +71,10 @@ class Trainer:
         Callbacks set it to end a fit.
     history : History
         Of the last fit.
+    callbacks : tuple of Callback
+        Of the last fit.
+    log_names : tuple of str
+        The keys which the logs of the last fit have before any callback sees them.
     """
 
     def __init__(
@@ -88,11 +92,13 @@ class Trainer:
         self.loss = resolve("loss", loss, LOSSES, Loss)
         if self.loss.reduction == "none":
             raise ValueError('training needs one number: reduction="none" gives many')
-        self.optimizer = resolve_optimizer(optimizer)
-        self.metrics = tuple(resolve("metric", metric, METRICS, Metric) for metric in metrics)
+        self.optimizer = resolve("optimizer", optimizer, OPTIMIZERS, Optimizer)
+        self.metrics = resolve_all("metric", metrics, METRICS, Metric)
         self.keep_grads = keep_grads
         self.stop = False
         self.history = History()
+        self.callbacks: tuple[Callback, ...] = ()
+        self.log_names: tuple[str, ...] = ()
         self._evaluator = Evaluator(net, self.loss, self.metrics)
         self._steps = Steps(net, self.loss, self.optimizer, self.metrics)
 
@@ -175,7 +181,11 @@ class Trainer:
             For arguments that don't fit, before anything is changed.
         """
         epochs = inputs.whole_number(epochs, "epochs", 1)
-        callbacks = tuple(callbacks)
+        self.callbacks = _callbacks(callbacks)
+        if stop_loss is not None:
+            stop_loss = inputs.real_number(stop_loss, "stop_loss")
+        if batch_size is not None:
+            batch_size = inputs.whole_number(batch_size, "batch_size", 1)
         examples = Examples(self.net, self.loss, x, y, sample_weight)
         if class_weight is not None:
             weight = _by_class(class_weight, examples, self.net.output_shape[-1])
@@ -183,20 +193,19 @@ class Trainer:
         validation = None
         if validation_data is not None:
             validation = Examples(self.net, self.loss, *_pair(validation_data))
-        if batch_size is None:
-            batch_size = examples.rows
-        batch = min(inputs.whole_number(batch_size, "batch_size", 1), examples.rows)
+        batch = min(batch_size or examples.rows, examples.rows)
         self._steps.bind(examples, batch, keep_grads=True)
         self.stop, self.history = False, History()
-        fit = _Fit(self, examples, batch, shuffle, callbacks, Progress(epochs, verbose))
+        fit = _Fit(self, examples, batch, shuffle, validation, Progress(epochs, verbose))
+        self.log_names = fit.log_names()
         with self.net.training_alone():
-            for callback in callbacks:
+            for callback in self.callbacks:
                 callback.on_fit_begin(self)
             for epoch in range(epochs):
-                logs = fit.epoch(epoch, validation)
+                logs = fit.epoch(epoch)
                 if self.stop or (stop_loss is not None and logs["loss"] <= stop_loss):
                     break
-            for callback in callbacks:
+            for callback in self.callbacks:
                 callback.on_fit_end(self)
         return self.history
 
@@ -231,17 +240,25 @@ class _Fit:
         examples: Examples,
         batch: int,
         shuffle: bool,
-        callbacks: Sequence[Callback],
+        validation: Examples | None,
         progress: Progress,
     ) -> None:
         self.trainer, self.examples, self.batch, self.shuffle = trainer, examples, batch, shuffle
-        self.callbacks, self.progress = callbacks, progress
-        self.watchers = [c for c in callbacks if type(c).on_step_end is not Callback.on_step_end]
+        self.validation, self.progress = validation, progress
+        self.callbacks = trainer.callbacks
+        self.watchers = [
+            c for c in self.callbacks if type(c).on_step_end is not Callback.on_step_end
+        ]
         self.starts = np.append(np.arange(0, examples.rows, batch), examples.rows)
         self.names = ("loss", *(metric.result_name() for metric in trainer.metrics))
         self._pace = 8  # steps of the next native call
 
-    def epoch(self, epoch: int, validation: Examples | None) -> dict[str, float]:
+    def log_names(self) -> tuple[str, ...]:
+        """Return the keys of the logs."""
+        measured = () if self.validation is None else (f"val_{name}" for name in self.names)
+        return (*self.names, *measured)
+
+    def epoch(self, epoch: int) -> dict[str, float]:
         """Train for one epoch, measure, call the callbacks; return the logs."""
         trainer = self.trainer
         for callback in self.callbacks:
@@ -249,8 +266,8 @@ class _Fit:
         self.progress.begin()
         results, rows = self._train(epoch)
         logs = means(self.names, results, trainer.loss, rows)
-        if validation is not None:
-            for name, value in trainer.validate(validation).items():
+        if self.validation is not None:
+            for name, value in trainer.validate(self.validation).items():
                 logs[f"val_{name}"] = value
         for callback in self.callbacks:
             callback.on_epoch_end(trainer, epoch, logs)
@@ -284,6 +301,17 @@ class _Fit:
     def _set_pace(self, steps: int, seconds: float) -> None:
         wanted = int(steps * _CALL_SECONDS / max(seconds, 1e-6))
         self._pace = max(1, min(wanted, 8 * self._pace, _MOST_STEPS))
+
+
+def _callbacks(given: Any) -> tuple[Callback, ...]:
+    """Return callbacks as a tuple."""
+    if isinstance(given, Callback) or not isinstance(given, Iterable):
+        raise TypeError(f"callbacks must be a list of callbacks, got {given!r}")
+    callbacks = tuple(given)
+    for callback in callbacks:
+        if not isinstance(callback, Callback):
+            raise TypeError(f"callbacks must be made from pybp.Callback, got {callback!r}")
+    return callbacks
 
 
 def _pair(validation_data: Any) -> tuple[Any, ...]:

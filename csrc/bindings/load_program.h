@@ -14,7 +14,7 @@ Program load_program(const std::string& dtype, const pybind11::list& buffers,
                      const pybind11::list& data, const pybind11::list& ops,
                      std::ptrdiff_t max_rows);
 
-// {kind: [(field, annotation), ...]} with the annotations of pybp/program/ops.py.
+// {kind: [(field, annotation), ...]} with the annotations of pybp/program/ops/.
 pybind11::dict schema();
 
 // {kind: (name, ...)}: the scalars that each update reads for a step.

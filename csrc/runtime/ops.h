@@ -1,4 +1,4 @@
-// The ops as plain structs: the mirror of pybp/program/ops.py, field by field in the same order.
+// The ops as plain structs: the mirror of pybp/program/ops/, field by field in the same order.
 //
 // fields(op, visit) calls visit(name, field) for each field. The loader, the check and the schema
 // that Python compares with its own records all come from it, so a field is written down once.

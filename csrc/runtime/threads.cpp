@@ -101,6 +101,10 @@ void pause() {
 // anybody else on the machine would notice.
 constexpr int kSpins = 1000;
 
+// A ticket: the number of a job above, the count of its tasks that nobody took below.
+constexpr int kTaskBits = 24;
+constexpr std::uint64_t kMostTasks = (std::uint64_t{1} << kTaskBits) - 1;
+
 struct Job {
     std::ptrdiff_t count = 0;
     Task task = nullptr;
@@ -110,8 +114,11 @@ struct Job {
 
 }  // namespace
 
-// A job is published by raising `round`; each worker runs its share and lowers `running`. All
-// other fields are written only while no worker is between the two.
+// A job is published in `ticket`: its number and how many of its tasks are not yet taken. Whoever
+// takes a task lowers the ticket by one, and lowers `unfinished` when the task is done. The caller
+// takes tasks like everybody else, so it never waits for a worker that has not begun: on a busy
+// machine a call costs at most what it costs alone. Only who holds a task reads `job`, and it is
+// written only when none is unfinished.
 //
 // Whoever has spun long enough first announces that it sleeps and then looks once more; whoever
 // changes a counter does so before it looks for sleepers. Both orders are sequentially consistent,
@@ -122,116 +129,132 @@ struct Team::State {
 
     // Each line of cache changes hands once: this one on the way to the workers, ...
     alignas(64) Job job;
-    bool stop = false;
-    std::atomic<std::uint64_t> round{0};
+    std::atomic<std::uint64_t> ticket{0};
     // ... this one on the way back.
-    alignas(64) std::atomic<int> running{0};
+    alignas(64) std::atomic<std::ptrdiff_t> unfinished{0};
 
     alignas(64) std::mutex sleep;
-    std::condition_variable wake;  // a round began
-    std::condition_variable done;  // running became 0
+    std::condition_variable wake;  // a job began
+    std::condition_variable done;  // unfinished became 0
     std::atomic<int> sleeping_workers{0};
     std::atomic<bool> sleeping_caller{false};
+    std::atomic<bool> stop{false};
     std::vector<std::thread> workers;
 
     void start();
     void finish();
-    void work(int member, int members, std::uint64_t seen);
-    void publish();
+    std::uint64_t publish(std::ptrdiff_t count);
+    std::ptrdiff_t take(std::uint64_t number);
     void report();
-    void wait_for_round(std::uint64_t seen);
+    std::uint64_t wait_for_job(std::uint64_t seen);
     void wait_for_workers();
+    void work(std::uint64_t seen);
 };
 
 void Team::State::start() {
     const int members = size.load(std::memory_order_relaxed);
-    stop = false;
-    const std::uint64_t seen = round.load(std::memory_order_relaxed);
-    try {
-        for (int member = 1; member < members; ++member) {
-            workers.emplace_back([this, member, members, seen] { work(member, members, seen); });
+    stop.store(false);
+    const std::uint64_t seen = ticket.load() >> kTaskBits;
+    for (int member = 1; member < members; ++member) {
+        try {
+            workers.emplace_back([this, seen] { work(seen); });
+        } catch (const std::exception&) {
+            return;  // no more threads to be had: those that started share the work
         }
-    } catch (...) {  // no more threads to be had: the shares would not fit those that started
-        finish();
-        throw;
     }
 }
 
 void Team::State::finish() {
     if (workers.empty()) return;
-    stop = true;
-    publish();
+    stop.store(true);
+    publish(0);
     for (std::thread& worker : workers) worker.join();
     workers.clear();
 }
 
-void Team::State::publish() {
-    round.fetch_add(1);
-    if (sleeping_workers.load() == 0) return;
-    std::lock_guard<std::mutex> hold(sleep);
-    wake.notify_all();
+// Returns the number of the new job.
+std::uint64_t Team::State::publish(std::ptrdiff_t count) {
+    const std::uint64_t number = (ticket.load(std::memory_order_relaxed) >> kTaskBits) + 1;
+    ticket.store(number << kTaskBits | static_cast<std::uint64_t>(count));
+    if (sleeping_workers.load() > 0) {
+        std::lock_guard<std::mutex> hold(sleep);
+        wake.notify_all();
+    }
+    return number;
 }
 
-// A worker's share is done.
+// Returns a task of the job with this number, or -1 if none is left.
+std::ptrdiff_t Team::State::take(std::uint64_t number) {
+    std::uint64_t seen = ticket.load(std::memory_order_acquire);
+    while (seen >> kTaskBits == number && (seen & kMostTasks) > 0) {
+        if (ticket.compare_exchange_weak(seen, seen - 1, std::memory_order_acq_rel)) {
+            return job.count - static_cast<std::ptrdiff_t>(seen & kMostTasks);
+        }
+    }
+    return -1;
+}
+
+// A task is done.
 void Team::State::report() {
-    if (running.fetch_sub(1) != 1 || !sleeping_caller.load()) return;
+    if (unfinished.fetch_sub(1) != 1 || !sleeping_caller.load()) return;
     std::lock_guard<std::mutex> hold(sleep);
     done.notify_one();
 }
 
-void Team::State::wait_for_round(std::uint64_t seen) {
+// Returns the number of a job other than `seen`.
+std::uint64_t Team::State::wait_for_job(std::uint64_t seen) {
     for (int spin = 0; spin < kSpins; ++spin) {
-        if (round.load(std::memory_order_acquire) != seen) return;
+        const std::uint64_t number = ticket.load(std::memory_order_acquire) >> kTaskBits;
+        if (number != seen) return number;
         pause();
     }
     std::unique_lock<std::mutex> hold(sleep);
     sleeping_workers.fetch_add(1);
-    wake.wait(hold, [&] { return round.load() != seen; });
+    wake.wait(hold, [&] { return ticket.load() >> kTaskBits != seen; });
     sleeping_workers.fetch_sub(1);
+    return ticket.load(std::memory_order_acquire) >> kTaskBits;
 }
 
 void Team::State::wait_for_workers() {
     for (int spin = 0; spin < kSpins; ++spin) {
-        if (running.load(std::memory_order_acquire) == 0) return;
+        if (unfinished.load(std::memory_order_acquire) == 0) return;
         pause();
     }
     std::unique_lock<std::mutex> hold(sleep);
     sleeping_caller.store(true);
-    done.wait(hold, [&] { return running.load() == 0; });
+    done.wait(hold, [&] { return unfinished.load() == 0; });
     sleeping_caller.store(false);
 }
 
-void Team::State::work(int member, int members, std::uint64_t seen) {
+void Team::State::work(std::uint64_t seen) {
     inside_task = true;
-    for (;; ++seen) {
-        wait_for_round(seen);
-        if (stop) return;
-        set_floating_point_mode(job.mode);
-        for (std::ptrdiff_t i = member; i < job.count; i += members) job.task(job.context, i);
-        report();
+    for (;;) {
+        seen = wait_for_job(seen);
+        if (stop.load()) return;
+        for (std::ptrdiff_t i = take(seen); i >= 0; i = take(seen)) {
+            set_floating_point_mode(job.mode);
+            job.task(job.context, i);
+            report();
+        }
     }
 }
 
 void Team::run(std::ptrdiff_t count, Task task, const void* context) {
     State& state = *state_;
     std::unique_lock<std::mutex> mine(state.busy, std::defer_lock);
-    if (inside_task || count <= 1 || state.size.load(std::memory_order_relaxed) == 1 ||
-        !mine.try_lock()) {
+    if (inside_task || count <= 1 || count > static_cast<std::ptrdiff_t>(kMostTasks) ||
+        state.size.load(std::memory_order_relaxed) == 1 || !mine.try_lock()) {
         return run_serially(count, task, context);
     }
-    if (state.workers.empty()) {
-        try {
-            state.start();
-        } catch (const std::exception&) {
-            return run_serially(count, task, context);
-        }
-    }
-    const int members = static_cast<int>(state.workers.size()) + 1;
+    if (state.workers.empty()) state.start();
     state.job = Job{count, task, context, floating_point_mode()};
-    state.running.store(members - 1, std::memory_order_relaxed);
-    state.publish();
+    state.unfinished.store(count, std::memory_order_relaxed);
+    const std::uint64_t number = state.publish(count);
     inside_task = true;
-    for (std::ptrdiff_t i = 0; i < count; i += members) task(context, i);
+    for (std::ptrdiff_t i = state.take(number); i >= 0; i = state.take(number)) {
+        task(context, i);
+        state.unfinished.fetch_sub(1);
+    }
     inside_task = false;
     state.wait_for_workers();
 }

@@ -2,9 +2,9 @@
 //
 //   team().parallel_for(count, [&](std::ptrdiff_t task) { ... });
 //
-// runs task 0 ... count - 1, each exactly once, and returns when all are done. The deal is static
-// (task t goes to member t % size) and the caller takes part. A task must not throw. Results must
-// not depend on which thread runs a task; then they are the same for any number of threads.
+// runs task 0 ... count - 1, each exactly once, and returns when all are done. The caller takes
+// part; who is free takes the next task. A task must not throw. Results must not depend on which
+// thread runs a task; then they are the same for any number of threads.
 //
 // If the team is busy with another thread's call, or the call comes from inside a task, the caller
 // runs all tasks itself. Workers start on first use, spin for a moment and then sleep; a forked
@@ -19,8 +19,6 @@ using Task = void (*)(const void* context, std::ptrdiff_t task);
 
 class Team {
   public:
-    Team();
-    ~Team();
     Team(const Team&) = delete;
     Team& operator=(const Team&) = delete;
 
@@ -49,7 +47,10 @@ class Team {
     static constexpr int kMaxThreads = 1024;
 
   private:
+    friend Team& team();
     struct State;
+
+    Team();
     void run(std::ptrdiff_t count, Task task, const void* context);
 
     State* state_;

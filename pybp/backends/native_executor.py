@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from pybp import _core
+import pybp._core as _core
 from pybp.arrays import FLOAT_TYPES, Array, aligned_zeros
 from pybp.program.ops import N, Op
 from pybp.program.plan import make_plan

@@ -122,7 +122,8 @@ class Program:
                 raise op.fail(f"{field} must have shape {_text(shape)}, got {_text(found)}")
 
     def __str__(self) -> str:
-        roles = [b for b in self.buffers.values() if b.role != "value"]
+        fed = self._fed_values()
+        roles = [b for b in self.buffers.values() if b.role != "value" or b.name in fed]
         lines = [f"program {self.name}: {len(self.ops)} ops, {self.dtype}"]
         lines += [f"  {_role_text(b)}" for b in roles]
         width = len(str(len(self.ops)))

@@ -12,15 +12,17 @@ import pytest
 from conftest import require_native
 from op_cases import OP_CASES, Case, ids
 
-require_native()
-
-from pybp import _core  # noqa: E402 - the line above tells what to do when it is missing
-
-LEVELS = _core.isa_levels()
+try:
+    from pybp import _core
+except ImportError:  # the fixture says what to do about it
+    LEVELS = []
+else:
+    LEVELS = _core.isa_levels()
 
 
 @pytest.fixture(autouse=True)
 def _restore_level() -> Iterator[None]:
+    require_native()
     before = _core.isa()
     yield
     _core.set_isa(before)

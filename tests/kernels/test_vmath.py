@@ -35,7 +35,7 @@ def near_zero(rng: np.random.Generator, count: int, dtype: str) -> Array:
 
 
 def arguments(name: str, dtype: str) -> Array:
-    """Return where the function is neither constant nor out of range, dense where it is delicate."""
+    """Return where the function is neither constant nor out of range, dense where delicate."""
     rng = np.random.default_rng(0)
     top = float(np.log(np.finfo(dtype).max))
     bottom = float(np.log(np.finfo(dtype).tiny))  # below are denormal results
