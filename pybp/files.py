@@ -62,7 +62,7 @@ def load(path: str | os.PathLike[str]) -> Sequential:
     try:
         description = json.loads(metadata[_KEY])
         net = _build(description)
-    except (KeyError, TypeError, ValueError, RecursionError) as error:
+    except (IndexError, KeyError, TypeError, ValueError, RecursionError) as error:
         raise ValueError(
             f"{os.fspath(path)!r} holds a broken description of a net: {error}"
         ) from error

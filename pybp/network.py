@@ -5,12 +5,13 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, NamedTuple, Self
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 
 from pybp import backends, inputs
 from pybp.arrays import FLOAT_TYPES, Array, check_dtype
+from pybp.by_hand import HandPass
 from pybp.by_name import resolve, resolve_all
 from pybp.losses import LOSSES, Loss
 from pybp.metrics import METRICS, Metric
@@ -27,15 +28,7 @@ if TYPE_CHECKING:
 
 _BATCH = 256  # rows of a step in predict and evaluate
 _NOTHING = np.zeros((1, 0))  # no hyper-parameters, no results
-
-
-class _Pending(NamedTuple):
-    """A forward pass by hand that waits for its backward pass."""
-
-    bound: Bound
-    names: GradientProgram
-    rows: int
-    step: int
+_TRANSIENT = ("_recipe", "_state", "_pending", "_bound", "_gradient_names", "_lock", "_training")
 
 
 class Network:
@@ -55,14 +48,32 @@ class Network:
         self.dtype = check_dtype(dtype)
         self.seed = inputs.check_seed(seed)
         self.backend = None if backend is None else backends.check_backend(backend)
+        self._output_shape: Shape = ()
+        self._start_unbuilt()
+
+    def _start_unbuilt(self) -> None:
+        """Have no parameters, no programs, and free locks: what copies and files don't carry."""
         self._recipe: Recipe | None = None
         self._state: State | None = None
-        self._output_shape: Shape = ()
-        self._pending: _Pending | None = None
+        self._pending: HandPass | None = None
         self._bound: dict[tuple[str, str], Bound] = {}
         self._gradient_names: dict[bool, GradientProgram] = {}
         self._lock = threading.RLock()  # one call at a time uses the workspaces
         self._training = threading.Lock()
+
+    def __getstate__(self) -> dict[str, Any]:
+        shape = None if self._recipe is None else self._recipe.input_shape
+        state = None if self._state is None else self._state.export()
+        carried = {name: value for name, value in vars(self).items() if name not in _TRANSIENT}
+        return {**carried, "built": (shape, state)}
+
+    def __setstate__(self, carried: dict[str, Any]) -> None:
+        shape, state = carried.pop("built")
+        vars(self).update(carried)
+        self._start_unbuilt()
+        if shape is not None:
+            self.build(shape)
+            self.state.restore(state)
 
     def _lower(self, builder: Builder, x: str) -> str:
         """Append the forward ops of the whole net; return its output."""
@@ -280,10 +291,8 @@ class Network:
         x = self._samples(x)
         with self._lock:
             bound, names = self._bind_gradient(training, len(x))
-            self._pending = _Pending(bound, names, len(x), self.state.steps)
-            bound.executor.write("x", x)
-            self._run_by_hand(0, bound.program.backward_start)
-            return bound.executor.read(names.y, len(x))
+            self._pending = HandPass(bound, names, len(x), self.seed, self.state.steps)
+            return self._pending.forward(x)
 
     def backward(self, dy: Array, accumulate: bool = False) -> Array:
         """Return dLoss/dx for the last ``forward``, and fill ``net.grads``.
@@ -302,19 +311,12 @@ class Network:
         """
         if self._pending is None:
             raise RuntimeError("backward needs a forward pass before it: call net.forward(x)")
-        bound, names, rows, _ = self._pending
+        rows = self._pending.rows
         dy = inputs.samples(dy, "dy", self._output_shape)
         if len(dy) != rows:
             raise ValueError(f"dy must have the {rows} rows of the forward pass, got {len(dy)}")
-        grads = self.state.grads
         with self._lock:
-            before = grads.flat.copy() if accumulate and grads.known else None
-            bound.executor.write("dy", dy)
-            self._run_by_hand(bound.program.backward_start, len(bound.program.ops))
-            if before is not None:
-                grads.flat += before
-            grads.known = True
-            return bound.executor.read(names.dx, rows)
+            return self._pending.backward(dy, self.state.grads, accumulate=accumulate)
 
     def _bind_gradient(self, training: bool, rows: int) -> tuple[Bound, GradientProgram]:
         names = self._gradient_names.get(training)
@@ -323,12 +325,6 @@ class Network:
         program = names.program
         bound = self._cached(f"gradient {training}", lambda: program, rows, keep_forward=True)
         return bound, names
-
-    def _run_by_hand(self, begin: int, end: int) -> None:
-        assert self._pending is not None
-        bound, _, rows, step = self._pending
-        starts = np.array([0, rows])
-        bound.executor.run([], None, starts, _NOTHING, _NOTHING, self.seed, step, begin, end)
 
     def _samples(self, x: Any) -> Array:
         shape = None if self._recipe is None else self._recipe.input_shape

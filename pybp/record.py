@@ -97,7 +97,7 @@ class Record:
         shown = (
             f"{name}={value!r}"
             for name, value in self.to_dict().items()
-            if name not in self._defaults or value is not self._defaults[name]
+            if name not in self._defaults or repr(value) != repr(self._defaults[name])
         )
         return f"{type(self).__name__}({', '.join(shown)})"
 

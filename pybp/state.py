@@ -12,6 +12,8 @@ from pybp.parameters import GradientArrays, Layout, NamedArrays
 from pybp.program.builder import Parameter
 from pybp.program.gradient import gradient_name
 
+_COUNTERS = ("steps", "epochs", "updates", "optimizer")
+
 
 class State:
     """All that changes in a net while it learns.
@@ -39,6 +41,26 @@ class State:
         for index, (name, parameter) in enumerate(wanted.items()):
             rng = np.random.default_rng([seed, 0, index])
             self.params[name] = parameter.initializer(parameter.shape, rng)
+
+    def export(self) -> dict[str, Any]:
+        """Return copies of all arrays and counters, for ``restore``."""
+        return {
+            "params": self.params.flat.copy(),
+            "grads": self.grads.flat.copy() if self.grads.known else None,
+            "moments": {name: array.copy() for name, array in self.moments.items()},
+            **{name: getattr(self, name) for name in _COUNTERS},
+        }
+
+    def restore(self, exported: dict[str, Any]) -> None:
+        """Take over what ``export`` of a state of the same layers has returned."""
+        self.params.flat[...] = exported["params"]
+        self.grads.known = exported["grads"] is not None
+        if self.grads.known:
+            self.grads.flat[...] = exported["grads"]
+        for name, array in exported["moments"].items():
+            self.array(name)[...] = array
+        for name in _COUNTERS:
+            setattr(self, name, exported[name])
 
     def order(self, rows: int, seed: int) -> Array:
         """Return the shuffled rows of the epoch that comes next."""

@@ -43,7 +43,7 @@ PYBP_INLINE void element_row(const LossRows<T>& rows, const T* target, std::ptrd
             const V<T> loss = term.loss * loss_scale;
             if (dy) store(dy + i, term.slope * slope_scale, head);
             if (losses) store(losses + i, loss, head);
-            sum = sum + keep(loss, head);
+            sum = sum + keep_or(loss, head, T{0});
         });
         total += static_cast<double>(sum_lanes<T>(sum));
     }
@@ -211,7 +211,7 @@ void label(const LossRows<T>& rows, const std::int32_t* labels, const T* class_w
                                      rows.factor * weight};
         const T loss = row.run(label_smoothing != T{0}, [&](std::ptrdiff_t i, auto head) {
             return class_weight ? load(class_weight + i, head) * share
-                                : keep(broadcast(share), head);
+                                : keep_or(broadcast(share), head, T{0});
         });
         finish_row(rows, r, rows.scale * weight * loss);
     }
@@ -237,7 +237,7 @@ void distribution(const LossRows<T>& rows, const T* target, const T* class_weigh
                                      rows.factor * weight};
         const T loss = row.run(true, [&](std::ptrdiff_t i, auto head) {
             const V<T> m = load(t + i, head) * (T{1} - label_smoothing) + share;
-            return class_weight ? load(class_weight + i, head) * m : keep(m, head);
+            return class_weight ? load(class_weight + i, head) * m : keep_or(m, head, T{0});
         });
         finish_row(rows, r, rows.scale * weight * loss);
     }

@@ -190,15 +190,34 @@ PYBP_INLINE V<double> sqrt(V<double> x) {
 }
 #endif
 
-// The sum of the lanes, as a tree whose shape is fixed by the level.
+// Lane i of the result is lane i + kBy of x, round the end.
+template <int... kLane>
+struct LaneList {};
+template <int kCount, int... kLane>
+struct LanesUpTo : LanesUpTo<kCount - 1, kCount - 1, kLane...> {};
+template <int... kLane>
+struct LanesUpTo<0, kLane...> {
+    using List = LaneList<kLane...>;
+};
+template <class T, int kBy, int... kLane>
+PYBP_INLINE V<T> rotate(V<T> x, LaneList<kLane...>) {
+    return __builtin_shufflevector(x, x, ((kLane + kBy) % kLanes<T>)...);
+}
+
+// All lanes joined by f, as a tree whose shape is fixed by the level; each lane holds the result.
+template <class T, int kWidth = kLanes<T> / 2, class F>
+PYBP_INLINE V<T> join_lanes(V<T> x, F f) {
+    if constexpr (kWidth == 0) {
+        return x;
+    } else {
+        const V<T> other = rotate<T, kWidth>(x, typename LanesUpTo<kLanes<T>>::List{});
+        return join_lanes<T, kWidth / 2>(f(x, other), f);
+    }
+}
+
 template <class T>
 PYBP_INLINE T sum_lanes(V<T> x) {
-    T sums[kLanes<T>];
-    store(sums, x);
-    for (int width = kLanes<T> / 2; width > 0; width /= 2) {
-        for (int i = 0; i < width; ++i) sums[i] += sums[i + width];
-    }
-    return sums[0];
+    return join_lanes<T>(x, [](V<T> a, V<T> b) { return a + b; })[0];
 }
 
 // A stand-in for Head where the vector is whole.
@@ -213,28 +232,30 @@ PYBP_INLINE void store(T* p, V<T> x, Whole<T>) {
     store(p, x);
 }
 
-// A partial load with a number of choice in the lanes past the range.
-template <class T>
-PYBP_INLINE V<T> load_or(const T* p, Head<T> head, T other) {
-    T lanes[kLanes<T>];
-    store(lanes, broadcast(other));
-    store(lanes, load(p, head), head);
-    return load(lanes);
+// x in the lanes of the range, `other` past it.
+#if defined(__AVX512F__)
+PYBP_INLINE V<float> keep_or(V<float> x, Head<float> head, float other) {
+    return (V<float>)_mm512_mask_mov_ps((__m512)broadcast(other), head.mask, (__m512)x);
 }
-template <class T>
-PYBP_INLINE V<T> load_or(const T* p, Whole<T>, T) {
-    return load(p);
+PYBP_INLINE V<double> keep_or(V<double> x, Head<double> head, double other) {
+    return (V<double>)_mm512_mask_mov_pd((__m512d)broadcast(other), head.mask, (__m512d)x);
 }
-
-// x with 0 in the lanes past the range.
-template <class T>
-PYBP_INLINE V<T> keep(V<T> x, Head<T> head) {
-    T lanes[kLanes<T>];
-    store(lanes, x);
-    return load(lanes, head);
+#elif defined(__AVX2__)
+PYBP_INLINE V<float> keep_or(V<float> x, Head<float> head, float other) {
+    return (V<float>)_mm256_blendv_ps((__m256)broadcast(other), (__m256)x, (__m256)head.mask);
 }
+PYBP_INLINE V<double> keep_or(V<double> x, Head<double> head, double other) {
+    return (V<double>)_mm256_blendv_pd((__m256d)broadcast(other), (__m256d)x, (__m256d)head.mask);
+}
+#else
 template <class T>
-PYBP_INLINE V<T> keep(V<T> x, Whole<T>) {
+PYBP_INLINE V<T> keep_or(V<T> x, Head<T> head, T other) {
+    for (int lane = 0; lane < kLanes<T>; ++lane) x[lane] = lane < head.count ? x[lane] : other;
+    return x;
+}
+#endif
+template <class T>
+PYBP_INLINE V<T> keep_or(V<T> x, Whole<T>, T) {
     return x;
 }
 

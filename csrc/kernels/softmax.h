@@ -11,15 +11,9 @@ template <class T>
 PYBP_INLINE T row_max(const T* x, std::ptrdiff_t count) {
     V<T> largest = broadcast(-kInfinity<T>);
     for_each_vector<T>(count, [&](std::ptrdiff_t i, auto head) {
-        largest = larger<T>(load_or(x + i, head, -kInfinity<T>), largest);
+        largest = larger<T>(keep_or(load(x + i, head), head, -kInfinity<T>), largest);
     });
-    T lanes[kLanes<T>];
-    store(lanes, largest);
-    T result = lanes[0];
-    for (int lane = 1; lane < kLanes<T>; ++lane) {
-        result = lanes[lane] > result || lanes[lane] != lanes[lane] ? lanes[lane] : result;
-    }
-    return result;
+    return join_lanes<T>(largest, [](V<T> a, V<T> b) { return larger<T>(a, b); })[0];
 }
 
 // The sum over the row of exp(x - largest).
@@ -27,7 +21,7 @@ template <class T>
 PYBP_INLINE T row_exp_sum(const T* x, T largest, std::ptrdiff_t count) {
     V<T> sum = {};
     for_each_vector<T>(count, [&](std::ptrdiff_t i, auto head) {
-        sum = sum + exp<T>(load_or(x + i, head, -kInfinity<T>) - largest);
+        sum = sum + exp<T>(keep_or(load(x + i, head), head, -kInfinity<T>) - largest);
     });
     return sum_lanes<T>(sum);
 }
@@ -37,7 +31,7 @@ template <class T>
 PYBP_INLINE T row_exp(const T* x, T largest, T* y, std::ptrdiff_t count) {
     V<T> sum = {};
     for_each_vector<T>(count, [&](std::ptrdiff_t i, auto head) {
-        const V<T> e = exp<T>(load_or(x + i, head, -kInfinity<T>) - largest);
+        const V<T> e = exp<T>(keep_or(load(x + i, head), head, -kInfinity<T>) - largest);
         store(y + i, e, head);
         sum = sum + e;
     });

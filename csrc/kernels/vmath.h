@@ -82,14 +82,24 @@ PYBP_INLINE V<T> round(V<T> x) {
     return (x + FloatFormat<T>::kRound) - FloatFormat<T>::kRound;
 }
 
-// 2^n for whole n from the exponent range of normal numbers.
+// 2^n for whole n from the exponent range of normal numbers. Whole numbers and floating-point ones
+// are turned into each other by adding kRound, whose last bits are then the whole number: for 64
+// bits most levels have no instruction for it.
 template <class T>
 PYBP_INLINE V<T> power_of_two(V<T> n) {
-    const auto whole = (Bits<T>)__builtin_convertvector(n, Integers<T>);
-    return (V<T>)((whole + FloatFormat<T>::kBias) << FloatFormat<T>::kFractionBits);
+    using F = FloatFormat<T>;
+    return (V<T>)(((Bits<T>)(n + F::kRound) + F::kBias) << F::kFractionBits);
 }
 
-constexpr double inverse_factorial(int n) { return n < 2 ? 1.0 : inverse_factorial(n - 1) / n; }
+// 1/n!. A table, since compilers leave a function of the loop variable in the loop.
+struct InverseFactorials {
+    double at[14] = {1};
+
+    constexpr InverseFactorials() {
+        for (int n = 1; n < 14; ++n) at[n] = at[n - 1] / n;
+    }
+};
+constexpr InverseFactorials kInverseFactorials;
 
 // x = n ln 2 + r with |r| <= ln(2) / 2, and e^r - 1 - r by its series.
 template <class T>
@@ -106,10 +116,10 @@ PYBP_INLINE ExpParts<T> exp_parts(V<T> x) {
     parts.n = round<T>(x * static_cast<T>(1.44269504088896340736));
     V<T> r = x - parts.n * F::kLn2High;
     r = r - parts.n * F::kLn2Low;
-    V<T> series = broadcast(static_cast<T>(inverse_factorial(F::kExpTerms)));
+    V<T> series = broadcast(static_cast<T>(kInverseFactorials.at[F::kExpTerms]));
 #pragma GCC unroll 16
     for (int i = F::kExpTerms - 1; i >= 2; --i) {
-        series = series * r + static_cast<T>(inverse_factorial(i));
+        series = series * r + static_cast<T>(kInverseFactorials.at[i]);
     }
     parts.r = r;
     parts.rest = series * r * r;
@@ -159,10 +169,10 @@ PYBP_INLINE V<T> log_parts(V<T> e, V<T> f, V<T> correction) {
 template <class T>
 PYBP_INLINE void split_exponent(V<T> x, V<T>& e, V<T>& f) {
     using F = FloatFormat<T>;
-    const auto bits = (Bits<T>)x - F::kSqrtHalf;
-    const auto whole = (Integers<T>)bits >> F::kFractionBits;
-    e = __builtin_convertvector(whole, V<T>);
-    f = (V<T>)((Bits<T>)x - ((Bits<T>)whole << F::kFractionBits)) - T{1};
+    constexpr auto kOne = static_cast<decltype(F::kSqrtHalf)>(F::kBias) << F::kFractionBits;
+    const auto biased = ((Bits<T>)x - F::kSqrtHalf + kOne) >> F::kFractionBits;  // e + kBias
+    e = (V<T>)(biased + (Bits<T>)broadcast(F::kRound)) - (F::kRound + F::kBias);
+    f = (V<T>)((Bits<T>)x - ((biased - F::kBias) << F::kFractionBits)) - T{1};
 }
 
 template <class T>

@@ -62,15 +62,16 @@ def _gelu_tanh_argument(x: Array) -> Array:
 
 
 def _gelu_tanh(x: Array, alpha: float, beta: float) -> Array:
-    cdf = (1 + np.tanh(_gelu_tanh_argument(x))) / 2
+    cdf = sigmoid(2 * _gelu_tanh_argument(x))  # (1 + tanh(u)) / 2, without cancellation
     return np.where(x == -np.inf, -0.0, x * cdf).astype(x.dtype)
 
 
 def _gelu_tanh_slope(x: Array, alpha: float, beta: float) -> Array:
-    t = np.tanh(_gelu_tanh_argument(x))
-    bounded = np.clip(x, -100, 100)  # beyond, 1 - t^2 is 0 and x^2 might overflow
+    u = _gelu_tanh_argument(x)
+    cdf = sigmoid(2 * u)
+    bounded = np.clip(x, -100, 100)  # beyond, the density is 0 and x^2 might overflow
     inner = math.sqrt(2 / math.pi) * (1 + 3 * 0.044715 * bounded * bounded)
-    return (1 + t) / 2 + bounded * (1 - t * t) / 2 * inner
+    return cdf + bounded * 2 * cdf * sigmoid(-2 * u) * inner
 
 
 def _silu(x: Array, alpha: float, beta: float) -> Array:
