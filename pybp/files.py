@@ -7,7 +7,6 @@ read or written. Loading never runs code from a file: layers are looked up in a 
 from __future__ import annotations
 
 import os
-from pathlib import Path
 from typing import Any
 
 from pybp import activations, layers
@@ -93,6 +92,8 @@ def _read(path: str | os.PathLike[str]) -> tuple[dict[str, str], dict[str, Array
         from safetensors import SafetensorError, safe_open
     except ImportError as error:
         raise ImportError(f"bp.load {_HINT}") from error
+    from pathlib import Path  # here, since its import takes 2.5 ms
+
     name = os.fspath(path)
     with Path(name).open("rb"):
         pass  # a clear OSError for a missing file or a folder

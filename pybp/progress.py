@@ -43,8 +43,9 @@ class Progress:
             return
         figures = "  ".join(f"{name} {value:.4f}" for name, value in logs.items())
         seconds = time.perf_counter() - self._start
+        lasted = f"{seconds:.2f} s" if seconds >= 0.1 else f"{1000 * seconds:.1f} ms"
         start = "\r\x1b[K" if self._live else ""
-        print(f"{start}{self._head(epoch)}  {figures}  {seconds:.2f} s", flush=True)
+        print(f"{start}{self._head(epoch)}  {figures}  {lasted}", flush=True)
 
     def _head(self, epoch: int) -> str:
         return f"epoch {epoch + 1:>{self._width}}/{self.epochs}"
