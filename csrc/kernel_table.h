@@ -133,7 +133,8 @@ struct UpdateKernels {
                  T* vmax /* or null */, std::ptrdiff_t count);
 };
 
-// The dense core. See csrc/kernels/gemm_tile.h for the tile and docs/kernels.md for the measurements.
+// The dense core. See csrc/kernels/gemm_tile.h for the tile and docs/kernels.md for the
+// measurements.
 //
 //   C[i, j] (+)= sum over k of A[i, k] * B[k, j]
 //

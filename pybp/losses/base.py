@@ -37,7 +37,7 @@ class Loss(Record):
     _from_probabilities: ClassVar[bool] = False
 
     def _check(self) -> None:
-        if self.reduction not in REDUCTIONS:
+        if not isinstance(self.reduction, str) or self.reduction not in REDUCTIONS:
             raise ValueError(
                 f"{type(self).__name__}: reduction is one of {', '.join(REDUCTIONS)}, "
                 f"got {self.reduction!r}"

@@ -77,7 +77,7 @@ def _intervals(
             last[root] = max(i, last.get(root, i))
             if name not in read:
                 last[root] = end  # nobody reads it here: it is for the caller
-    written = {aliases.get(name, name) for op in program.ops for name in op.outputs()}
+    written = {name for op in program.ops for name in op.outputs() if name not in aliases}
     for buffer in program.of_role("value", "input", "target", "weight"):
         name = buffer.name
         if name not in written:
@@ -100,9 +100,11 @@ def _first_fit(intervals: list[_Interval]) -> tuple[dict[str, int], int]:
     for item in sorted(intervals, key=lambda i: (-i.size, i.first, i.name)):
         offset = 0
         for other, start in sorted(placed, key=lambda p: p[1]):
-            overlaps = item.first <= other.last and other.first <= item.last
-            if overlaps and offset < start + other.size and start < offset + item.size:
-                offset = start + other.size
+            if item.first > other.last or other.first > item.last:
+                continue  # never alive together
+            if offset + item.size <= start:
+                break  # it fits into the gap; all that follow begin later still
+            offset = max(offset, start + other.size)
         placed.append((item, offset))
     size = max((offset + item.size for item, offset in placed), default=0)
     return {item.name: offset for item, offset in placed}, size
