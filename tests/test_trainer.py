@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import signal
 import threading
 
 import numpy as np
 import pytest
+from conftest import require_native
 
 import pybp as bp
 
@@ -278,3 +280,34 @@ def test_accuracy_of_a_binary_net(backend: str) -> None:
     net = bp.Sequential([bp.Linear(1)], dtype="float64")
     logs = net.evaluate(X, target, loss="bce_with_logits", metrics=["accuracy"])
     assert logs["accuracy"] == np.mean((net.predict(X) > 0) == (target > 0.5))
+
+
+def test_a_signal_in_a_native_call_stops_the_fit_soon() -> None:
+    """As Ctrl-C does: within a step or a tenth of a second, with the net as after the last step."""
+    require_native()
+
+    def interrupt(number: int, frame: object) -> None:
+        raise KeyboardInterrupt
+
+    rng = np.random.default_rng(0)
+    x, y = rng.normal(size=(100_000, 20)), rng.integers(0, 3, 100_000)
+    net = bp.Sequential([bp.Linear(30), bp.Tanh(), bp.Linear(3)], backend="native")
+    trainer = bp.Trainer(net, "cross_entropy", bp.SGD(0.01))
+    before = signal.signal(signal.SIGALRM, interrupt)
+    signal.setitimer(signal.ITIMER_REAL, 0.3)
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            trainer.fit(x, y, epochs=1000, batch_size=1, shuffle=False, verbose=0)
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
+    steps = net.state.steps
+    assert 0 < steps < 100_000_000
+    same = bp.Sequential([bp.Linear(30), bp.Tanh(), bp.Linear(3)], backend="native").build((20,))
+    again = bp.Trainer(same, "cross_entropy", bp.SGD(0.01))
+    while same.state.steps + 100_000 <= steps:
+        again.fit(x, y, epochs=1, batch_size=1, shuffle=False, verbose=0)
+    rest = steps - same.state.steps
+    if rest:
+        again.fit(x[:rest], y[:rest], epochs=1, batch_size=1, shuffle=False, verbose=0)
+    assert net.params.flat.tobytes() == same.params.flat.tobytes()
