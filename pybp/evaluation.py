@@ -46,7 +46,8 @@ class Examples:
             w = inputs.weights(sample_weight, self.rows, outputs)
             self.weight_shape = w.shape[1:]
             self.data.append(inputs.ready(w, net.dtype))
-        net.build(x.shape[1:])  # now that all is found to fit
+        if not net.is_built:
+            net.build(x.shape[1:])  # now that all is found to fit
 
 
 class Evaluator:

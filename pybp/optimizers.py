@@ -55,7 +55,7 @@ class Optimizer(Record):
         net.apply_gradients(self)
 
     def _rates(self, first: int, steps: int) -> Array:
-        lr = self.to_dict()["lr"]
+        lr = vars(self)["lr"]
         if not callable(lr):
             return np.full(steps, float(lr))
         rates = np.array([lr(t) for t in range(first, first + steps)], np.float64)
