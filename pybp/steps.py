@@ -40,7 +40,7 @@ class Steps:
         Steps of one row may fuse the update into the gradients, unless these are to be kept.
         """
         net = self.net
-        keep = keep_grads or rows > 1
+        keep = keep_grads or rows > 1 or not self.optimizer.is_plain()
         key = (examples.target, examples.weight_shape, net.current_backend, keep)
         bound = self._bound.get(key)
         if bound is None or bound.executor.max_rows < rows:

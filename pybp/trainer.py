@@ -214,22 +214,6 @@ class Trainer:
         examples = Examples(self.net, self.loss, x, y)
         return self._steps.bind(examples, examples.rows, keep_grads=self.keep_grads).program
 
-    def validate(self, examples: Examples) -> dict[str, float]:
-        """Return the loss and the metrics on examples, in evaluation mode."""
-        return self._evaluator(examples)
-
-    def run(self, examples: Examples, order: Array | None, starts: Array, rows: int) -> Array:
-        """Run the steps of a part of an epoch; return their results, see ``Steps.run``.
-
-        The gradients of an epoch's last step are kept.
-        """
-        last = int(starts[-1]) == examples.rows
-        if len(starts) > 2 and last and rows == 1:
-            first = self.run(examples, order, starts[:-1], rows)
-            return np.concatenate([first, self.run(examples, order, starts[-2:], rows)])
-        keep = self.keep_grads or last
-        return self._steps.run(examples, order, starts, rows, keep_grads=keep)
-
 
 class _Fit:
     """The epochs of one fit: what is the same in all of them."""
@@ -267,7 +251,7 @@ class _Fit:
         results, rows = self._train(epoch)
         logs = means(self.names, results, trainer.loss, rows)
         if self.validation is not None:
-            for name, value in trainer.validate(self.validation).items():
+            for name, value in trainer._evaluator(self.validation).items():
                 logs[f"val_{name}"] = value
         for callback in self.callbacks:
             callback.on_epoch_end(trainer, epoch, logs)
@@ -288,7 +272,7 @@ class _Fit:
             count = 1 if self.watchers else min(self._pace, steps - done)
             before = time.perf_counter()
             part = self.starts[done : done + count + 1]
-            results.append(trainer.run(self.examples, order, part, self.batch))
+            results.append(self._run(order, part))
             self._set_pace(count, time.perf_counter() - before)
             done += count
             for callback in self.watchers:
@@ -297,6 +281,17 @@ class _Fit:
             self.progress.show(epoch, int(self.starts[done]), rows)
         net.state.epochs += 1
         return np.concatenate(results), int(self.starts[done])
+
+    def _run(self, order: Array | None, starts: Array) -> Array:
+        """Run some steps of an epoch; the gradients of its last step are kept."""
+        trainer = self.trainer
+        last = int(starts[-1]) == self.examples.rows
+        if len(starts) > 2 and last and self.batch == 1:
+            # steps that keep no gradients are faster: only the last one keeps them
+            most = self._run(order, starts[:-1])
+            return np.concatenate([most, self._run(order, starts[-2:])])
+        keep = trainer.keep_grads or last
+        return trainer._steps.run(self.examples, order, starts, self.batch, keep_grads=keep)
 
     def _set_pace(self, steps: int, seconds: float) -> None:
         wanted = int(steps * _CALL_SECONDS / max(seconds, 1e-6))
