@@ -52,11 +52,12 @@ asan:  ## native tests under the address and undefined-behaviour sanitizers
 		build/asan/bin/pytest $(SANITIZED_TESTS)
 
 # NumPy's BLAS is not instrumented: one thread of it keeps its locks out of the picture. The
-# sanitizer needs its own address ranges free, so the kernel may not choose addresses at random.
+# sanitizer needs its own address ranges free, so the kernel may not choose addresses at random. A
+# test forks after threads have run, which the sanitizer allows only when told so.
 tsan:  ## native tests under the thread sanitizer
 	$(call variant,tsan,PYBP_SANITIZE=thread)
 	LD_PRELOAD="$(foreach name,tsan stdc++,$(call library,lib$(name).so))" \
-		TSAN_OPTIONS=halt_on_error=1 OPENBLAS_NUM_THREADS=1 \
+		TSAN_OPTIONS="halt_on_error=1 die_after_fork=0" OPENBLAS_NUM_THREADS=1 \
 		setarch -R build/tsan/bin/pytest $(SANITIZED_TESTS)
 
 openmp:  ## the thread tests with OpenMP supplying the threads

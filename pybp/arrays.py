@@ -21,7 +21,7 @@ FLOAT_TYPES: dict[str, type[np.floating[Any]]] = {"float32": np.float32, "float6
 def check_dtype(dtype: object) -> str:
     """Return "float32" or "float64" for a name or a NumPy type; anything else raises."""
     try:
-        name = np.dtype(dtype).name  # type: ignore[call-overload]
+        name = "None" if dtype is None else np.dtype(dtype).name  # type: ignore[call-overload]
     except TypeError:
         name = str(dtype)
     if name not in FLOAT_TYPES:

@@ -119,4 +119,4 @@ class EarlyStopping(Callback):
     def _is_better(self, value: float) -> bool:
         more = self.mode == "max" or (self.mode == "auto" and "accuracy" in self.monitor)
         gain = value - self.best if more else self.best - value
-        return gain > self.min_delta or math.isnan(self.best)
+        return gain > self.min_delta or (math.isnan(self.best) and not math.isnan(value))

@@ -62,7 +62,9 @@ def samples(value: Any, name: str, shape: Shape | None) -> Array:
 
 def ready(array: Array, dtype: str) -> Array:
     """Return an array that executors can read: rows contiguous, native byte order, known dtype."""
-    if array.dtype not in _DIRECT or not array.dtype.isnative:
+    if not array.dtype.isnative:
+        array = array.astype(array.dtype.newbyteorder("="))
+    if array.dtype not in _DIRECT:
         return np.ascontiguousarray(array, FLOAT_TYPES[dtype])
     if array.flags.c_contiguous:
         return array

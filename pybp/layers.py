@@ -20,8 +20,10 @@ class Layer(Record):
 
     def given_name(self) -> str | None:
         """Return the ``name`` argument."""
-        name: str | None = self.to_dict()["name"]
-        return name
+        name = self.to_dict()["name"]
+        if name is None or (isinstance(name, str) and name):
+            return name
+        raise TypeError(f"{type(self).__name__}: name must be a text, got {name!r}")
 
     def lower(self, builder: Builder, x: str, path: str) -> str:
         """Append the forward ops to the builder's program.

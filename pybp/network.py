@@ -98,9 +98,11 @@ class Network:
                     f"got {shape}"
                 )
             return self
-        wanted, self._output_shape = probe(self._lower, self.dtype, shape)
-        self._state = State(wanted, FLOAT_TYPES[self.dtype], self.seed)
-        self._recipe = Recipe(self._lower, self.dtype, shape, self._state.size)
+        with self._lock:
+            if self._recipe is None:  # no other thread was faster
+                wanted, self._output_shape = probe(self._lower, self.dtype, shape)
+                self._state = State(wanted, FLOAT_TYPES[self.dtype], self.seed)
+                self._recipe = Recipe(self._lower, self.dtype, shape, self._state.size)
         return self
 
     @property
@@ -345,7 +347,7 @@ class Network:
         if state.size == 0:
             raise ValueError("this net has no parameters to update")
         with self.training_alone():
-            hyper = optimizer.hyper(state.use_optimizer(optimizer), 1)
+            hyper = state.use_optimizer(optimizer, 1)
             op = optimizer.op()
             bound = self._cached(
                 f"update {op!r}", lambda: update_program(self.dtype, optimizer, state.size), 1

@@ -49,6 +49,8 @@ class NamedArrays(Mapping[str, Array]):
 
     def __setitem__(self, name: str, value: Any) -> None:
         view = self[name]
+        if isinstance(value, np.ma.MaskedArray):
+            raise TypeError(f"{name} takes no masked array: fill it first")
         array = np.asarray(value)
         if array.dtype.kind not in "fiub":
             raise TypeError(f"{name} takes real numbers, got the dtype {array.dtype}")
@@ -90,7 +92,7 @@ class GradientArrays(NamedArrays):
         known, self.known = self.known, True
         try:
             view = self[name]
-            new = np.array(value)
+            new = np.array(value, subok=True)  # a copy: it may be a view of what is cleared
             if not known and new.shape == view.shape:
                 self.flat.fill(0)
             super().__setitem__(name, new)

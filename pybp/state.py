@@ -81,16 +81,18 @@ class State:
             self.moments[name] = aligned_zeros(self.size, self.params.flat.dtype)
         return self.moments[name]
 
-    def use_optimizer(self, optimizer: Optimizer) -> int:
-        """Make this optimiser the present one; return the number of its updates so far.
+    def use_optimizer(self, optimizer: Optimizer, steps: int) -> Array:
+        """Make this optimiser the present one; return the scalars of its next steps.
 
         The state goes on while the class stays the same; another class starts at zero.
         """
         name = type(optimizer).__name__
-        if self.optimizer != name:
+        goes_on = self.optimizer == name
+        hyper = optimizer.hyper(self.updates if goes_on else 0, steps)  # a schedule may raise
+        if not goes_on:
             self.reset_optimizer()
             self.optimizer = name
-        return self.updates
+        return hyper
 
     def reset_optimizer(self) -> None:
         """Forget the optimiser. Arrays are zeroed in place: bound programs point at them."""

@@ -79,7 +79,7 @@ class Steps:
         bound = self.bind(examples, rows, keep_grads=keep_grads)
         net, state = self.net, self.net.state
         steps = len(starts) - 1
-        hyper = self.optimizer.hyper(state.use_optimizer(self.optimizer), steps)
+        hyper = state.use_optimizer(self.optimizer, steps)
         results = np.zeros((steps, 2 * len(bound.program.results)))
         ops = len(bound.program.ops)
         state.grads.known = False

@@ -14,6 +14,7 @@ from pybp import inputs
 from pybp.arrays import Array
 from pybp.by_name import resolve, resolve_all
 from pybp.callbacks import Callback
+from pybp.class_weight import by_class
 from pybp.evaluation import Evaluator, Examples, means
 from pybp.losses import LOSSES, Loss
 from pybp.metrics import METRICS, Metric
@@ -162,7 +163,8 @@ class Trainer:
         sample_weight : array (n,), optional
             Weights of the samples.
         class_weight : array (classes,) or dict, optional
-            Weight of each class; multiplies the sample weights.
+            Weight of each class; multiplies the sample weights. In a dictionary from labels to
+            weights the classes left out weigh 1. The classes of BCE and BCEWithLogits are 0 and 1.
         callbacks : iterable of Callback
             Called in this order.
         stop_loss : float, optional
@@ -188,7 +190,9 @@ class Trainer:
             batch_size = inputs.whole_number(batch_size, "batch_size", 1)
         examples = Examples(self.net, self.loss, x, y, sample_weight)
         if class_weight is not None:
-            weight = _by_class(class_weight, examples, self.net.output_shape[-1])
+            weight = by_class(
+                class_weight, self.loss, self.net.output_shape, *examples.data[1:]
+            )
             examples = Examples(self.net, self.loss, x, y, weight)
         validation = None
         if validation_data is not None:
@@ -202,8 +206,10 @@ class Trainer:
             for callback in self.callbacks:
                 callback.on_fit_begin(self)
             for epoch in range(epochs):
+                if not fit.begin(epoch):
+                    break
                 logs = fit.epoch(epoch)
-                if self.stop or (stop_loss is not None and logs["loss"] <= stop_loss):
+                if stop_loss is not None and logs["loss"] <= stop_loss:
                     break
             for callback in self.callbacks:
                 callback.on_fit_end(self)
@@ -236,17 +242,24 @@ class _Fit:
         self.starts = np.append(np.arange(0, examples.rows, batch), examples.rows)
         self.names = ("loss", *(metric.result_name() for metric in trainer.metrics))
         self._pace = 8  # steps of the next native call
+        self._warned = False
 
     def log_names(self) -> tuple[str, ...]:
         """Return the keys of the logs."""
         measured = () if self.validation is None else (f"val_{name}" for name in self.names)
         return (*self.names, *measured)
 
+    def begin(self, epoch: int) -> bool:
+        """Call the callbacks before an epoch; tell whether it takes place."""
+        if self.trainer.stop:
+            return False
+        for callback in self.callbacks:
+            callback.on_epoch_begin(self.trainer, epoch)
+        return not self.trainer.stop
+
     def epoch(self, epoch: int) -> dict[str, float]:
         """Train for one epoch, measure, call the callbacks; return the logs."""
         trainer = self.trainer
-        for callback in self.callbacks:
-            callback.on_epoch_begin(trainer, epoch)
         self.progress.begin()
         results, rows = self._train(epoch)
         logs = means(self.names, results, trainer.loss, rows)
@@ -257,7 +270,7 @@ class _Fit:
             callback.on_epoch_end(trainer, epoch, logs)
         trainer.history.add(logs)
         self.progress.end(epoch, logs)
-        _warn_of_nan(logs, epoch)
+        self._warn_of_nan(logs, epoch)
         return logs
 
     def _train(self, epoch: int) -> tuple[Array, int]:
@@ -283,15 +296,27 @@ class _Fit:
         return np.concatenate(results), int(self.starts[done])
 
     def _run(self, order: Array | None, starts: Array) -> Array:
-        """Run some steps of an epoch; the gradients of its last step are kept."""
+        """Run some steps of an epoch; the gradients of its last step are kept.
+
+        A callback that watches the steps may end the epoch after any of them.
+        """
         trainer = self.trainer
         last = int(starts[-1]) == self.examples.rows
         if len(starts) > 2 and last and self.batch == 1:
             # steps that keep no gradients are faster: only the last one keeps them
             most = self._run(order, starts[:-1])
             return np.concatenate([most, self._run(order, starts[-2:])])
-        keep = trainer.keep_grads or last
+        keep = trainer.keep_grads or last or bool(self.watchers)
         return trainer._steps.run(self.examples, order, starts, self.batch, keep_grads=keep)
+
+    def _warn_of_nan(self, logs: dict[str, float], epoch: int) -> None:
+        if math.isnan(logs["loss"]) and not self._warned:
+            self._warned = True
+            warnings.warn(
+                f"the loss is NaN since epoch {epoch + 1}: a smaller rate or other data may help",
+                RuntimeWarning,
+                stacklevel=4,
+            )
 
     def _set_pace(self, steps: int, seconds: float) -> None:
         wanted = int(steps * _CALL_SECONDS / max(seconds, 1e-6))
@@ -313,33 +338,3 @@ def _pair(validation_data: Any) -> tuple[Any, ...]:
     if not isinstance(validation_data, tuple) or len(validation_data) not in (2, 3):
         raise ValueError("validation_data must be a tuple (x, y) or (x, y, sample_weight)")
     return validation_data
-
-
-def _by_class(class_weight: Any, examples: Examples, classes: int) -> Array:
-    """Return sample weights times the weight of each sample's class."""
-    y = examples.data[1]
-    labels = y if examples.target.dtype == "int32" or y.ndim == 1 else np.argmax(y, axis=-1)
-    if labels.dtype.kind not in "iu":
-        raise TypeError("class_weight needs targets that are classes: labels or one-hot rows")
-    if isinstance(class_weight, dict):
-        table = np.ones(max(classes, int(labels.max()) + 1, *(int(k) + 1 for k in class_weight)))
-        for label, weight in class_weight.items():
-            table[inputs.whole_number(label, "a class in class_weight", 0)] = weight
-    else:
-        table = inputs.numbers(class_weight, "class_weight")
-        if table.shape != (classes,):
-            raise ValueError(f"class_weight must have shape ({classes},), got {table.shape}")
-    chosen = np.where(labels >= 0, table[np.maximum(labels, 0)], 0)
-    if examples.weight_shape is None:
-        return np.asarray(chosen)
-    given = examples.data[2]
-    return np.asarray(chosen * given.reshape(given.shape + (1,) * (chosen.ndim - given.ndim)))
-
-
-def _warn_of_nan(logs: dict[str, float], epoch: int) -> None:
-    if math.isnan(logs["loss"]):
-        warnings.warn(
-            f"the loss is NaN since epoch {epoch + 1}: a smaller rate or other data may help",
-            RuntimeWarning,
-            stacklevel=3,
-        )

@@ -12,6 +12,10 @@ from pybp.program.ops import BCEWithLogitsLoss, DistributionLoss, LabelLoss, Sha
 from pybp.program.ops import Loss as LossOp
 
 
+_COLUMNS = {"weight": "column_weight", "pos_weight": "positive_weight"}  # argument -> op's field
+_INT32 = 2**31
+
+
 def _vector(loss: Loss, name: str, values: Any, size: int) -> Array:
     array = np.asarray(values)
     if array.dtype.kind not in "fiub":
@@ -43,11 +47,15 @@ class BCEWithLogits(Loss):
 
     def constants(self, shape: Shape) -> dict[str, Any]:
         """Return the column weights that are set."""
-        given = {"column_weight": self.weight, "positive_weight": self.pos_weight}
+        given = {"weight": self.weight, "pos_weight": self.pos_weight}
+        given = {name: values for name, values in given.items() if values is not None}
+        if given and not shape:
+            raise ValueError(
+                f"BCEWithLogits: {' and '.join(given)} weigh columns, but the predictions have "
+                "the shape (n,): give them the shape (n, 1)"
+            )
         return {
-            name: _vector(self, name, values, shape[-1] if shape else 1)
-            for name, values in given.items()
-            if values is not None
+            _COLUMNS[name]: _vector(self, name, values, shape[-1]) for name, values in given.items()
         }
 
     def op(self, operands: Operands, target: Target, result: int) -> LossOp:
@@ -67,6 +75,14 @@ class _Classes(Loss):
 
     weight: Any = None
     ignore_index: int = -100
+
+    def _check(self) -> None:
+        super()._check()
+        if not -_INT32 <= self.ignore_index < _INT32:
+            raise ValueError(
+                f"{type(self).__name__}: ignore_index must lie in -2**31 ... 2**31 - 1, "
+                f"got {self.ignore_index}"
+            )
 
     def constants(self, shape: Shape) -> dict[str, Any]:
         """Return the class weights if they are set."""

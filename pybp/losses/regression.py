@@ -145,5 +145,7 @@ class NormError(Loss):
     """The 2-norm of each row of ``y_hat - y``, then the reduction over rows; slope 0 at 0."""
 
     def op(self, operands: Operands, target: Target, result: int) -> LossOp:
-        """Return the op of this loss."""
+        """Return the op of this loss; the norm of a single number is its absolute value."""
+        if not target.shape:
+            return MAE(self.reduction).op(operands, target, result)
         return NormLoss(*operands, self.op_reduction, 1.0, result)
