@@ -190,9 +190,7 @@ class Trainer:
             batch_size = inputs.whole_number(batch_size, "batch_size", 1)
         examples = Examples(self.net, self.loss, x, y, sample_weight)
         if class_weight is not None:
-            weight = by_class(
-                class_weight, self.loss, self.net.output_shape, *examples.data[1:]
-            )
+            weight = by_class(class_weight, self.loss, self.net.output_shape, *examples.data[1:])
             examples = Examples(self.net, self.loss, x, y, weight)
         validation = None
         if validation_data is not None:

@@ -11,7 +11,6 @@ from pybp.losses.base import Loss, Operands, Target
 from pybp.program.ops import BCEWithLogitsLoss, DistributionLoss, LabelLoss, Shape
 from pybp.program.ops import Loss as LossOp
 
-
 _COLUMNS = {"weight": "column_weight", "pos_weight": "positive_weight"}  # argument -> op's field
 _INT32 = 2**31
 
