@@ -1,0 +1,44 @@
+"""The one list of op cases: parity, gradients, ISA levels, threads and the op benchmarks use it.
+
+A case is an op with the shapes of its buffers and the data in them. ``run`` executes it on either
+backend and returns everything the op wrote.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from op_cases.case import Case, ids
+from op_cases.dense import dense_cases
+from op_cases.elementwise import activation_cases, row_cases
+from op_cases.losses import loss_cases, metric_cases
+from op_cases.running import BoundCase, check_case, make_arrays, run
+from op_cases.sizes import resized_cases
+from op_cases.updates import update_cases
+
+__all__ = [
+    "BENCH_CASES",
+    "OP_CASES",
+    "BoundCase",
+    "Case",
+    "check_case",
+    "ids",
+    "make_arrays",
+    "run",
+    "sized_cases",
+]
+
+OP_CASES: list[Case] = [
+    *dense_cases(),
+    *activation_cases(),
+    *row_cases(),
+    *loss_cases(),
+    *metric_cases(),
+    *update_cases(),
+]
+BENCH_CASES = [case for case in OP_CASES if case.bench]
+
+
+def sized_cases(size: int) -> Iterator[Case]:
+    """Yield a case of every kind of op with one inner size."""
+    return resized_cases(OP_CASES, size)

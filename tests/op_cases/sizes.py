@@ -1,0 +1,63 @@
+"""Every kind of op at one inner size, so that no tail of a vector goes unseen."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+from tolerance import LINEAR
+
+from op_cases.case import Case, Shape, labels
+from pybp.program import ops
+from pybp.program.ops import N, Op
+
+
+def resized_cases(cases: Iterable[Case], size: int) -> Iterator[Case]:
+    """Yield a case of every kind of op with one inner size."""
+    rows = 1 + size % 9
+    yield from _dense_sized(size, rows)
+    for case in cases:
+        if not case.bench and _resizable(case) and (size > 1 or "all options" not in case.name):
+            shapes = {name: _resize(shape, size) for name, shape in case.shapes.items()}
+            fills = dict(case.fills)
+            if isinstance(case.op, ops.LabelLoss) and "ignored" not in case.name:
+                fills["target"] = labels(size, ignored="options" in case.name)
+            yield case._replace(
+                name=f"{case.name} at {size}",
+                shapes=shapes,
+                rows=rows if case.rows > 1 else 1,
+                fills=fills,
+                terms=max(size * rows, 1),
+            )
+
+
+def _resizable(case: Case) -> bool:
+    """Tell whether all shapes are (size,), (n,) or (n, size)."""
+    if isinstance(case.op, ops.Dense | ops.DenseGradInput | ops.DenseGradWeight | ops.Reshape):
+        return False
+    if isinstance(case.op, ops.Accuracy | ops.SGDDense):
+        return False
+    return all(len(shape) <= 2 for shape in case.shapes.values())
+
+
+def _resize(shape: Shape, size: int) -> Shape:
+    if shape == (N,):
+        return shape
+    return (N, size) if shape[0] == N else (size,)
+
+
+def _dense_sized(size: int, rows: int) -> Iterator[Case]:
+    for inner, outer in ((size, 7), (7, size), (size, size)):
+        x, w, y, b = (N, inner), (inner, outer), (N, outer), (outer,)
+        name = f"{rows}x{inner}x{outer}"
+        op: Op = ops.Dense("x", "w", "y", "b", "tanh")
+        yield Case(f"dense {name}", op, rows, {"x": x, "w": w, "b": b, "y": y}, inner, LINEAR)
+        op = ops.DenseGradWeight("x", "dy", "dw", "db")
+        shapes = {"x": x, "dy": y, "dw": w, "db": b}
+        yield Case(f"dense_grad_weight {name}", op, rows, shapes, rows, LINEAR)
+        op = ops.DenseGradInput("dy", "w", "dx", "x", "sigmoid", 1.0)
+        shapes = {"dy": y, "w": w, "x": x, "dx": x}
+        yield Case(f"dense_grad_input {name}", op, rows, shapes, outer, LINEAR)
+        op = ops.SGDDense("x", "dy", "w", "b")
+        shapes = {"x": x, "dy": y, "w": w, "b": b}
+        hyper = (0.1, 1.0, 0.01, 0.0, 1.0)
+        yield Case(f"sgd_dense {name}", op, rows, shapes, rows, LINEAR, {}, hyper)
