@@ -9,11 +9,13 @@ from __future__ import annotations
 import os
 from typing import Any
 
-from pybp import activations, layers
+from pybp import activations, inputs, layers
 from pybp.arrays import Array, check_dtype
 from pybp.initializers import INITIALIZERS, Initializer
 from pybp.layers import Layer
 from pybp.network import Network
+from pybp.program.ops import Shape
+from pybp.programs import probe
 from pybp.sequential import Sequential
 
 _FORMAT = 1
@@ -24,7 +26,7 @@ LAYERS: dict[str, type[Layer]] = {
     kind.__name__: kind
     for module in (layers, activations)
     for kind in vars(module).values()
-    if isinstance(kind, type) and issubclass(kind, Layer)
+    if isinstance(kind, type) and issubclass(kind, Layer) and "name" in kind._fields  # no bases
 }
 
 
@@ -59,19 +61,9 @@ def load(path: str | os.PathLike[str]) -> Sequential:
     if _KEY not in metadata:
         raise ValueError(f"{os.fspath(path)!r} holds no pybp net; bp.load_arrays reads its arrays")
     try:
-        description = json.loads(metadata[_KEY])
-        net = _build(description)
+        return _build(json.loads(metadata[_KEY]), arrays)
     except (IndexError, KeyError, TypeError, ValueError, RecursionError) as error:
-        raise ValueError(
-            f"{os.fspath(path)!r} holds a broken description of a net: {error}"
-        ) from error
-    if set(arrays) != set(net.params):
-        raise ValueError(
-            f"{os.fspath(path)!r} should hold the arrays {sorted(net.params)}, got {sorted(arrays)}"
-        )
-    for name, array in arrays.items():
-        net.params[name] = array
-    return net
+        raise ValueError(f"{os.fspath(path)!r} holds a broken net: {error}") from error
 
 
 def load_arrays(path: str | os.PathLike[str]) -> dict[str, Array]:
@@ -103,6 +95,8 @@ def _read(path: str | os.PathLike[str]) -> tuple[dict[str, str], dict[str, Array
             return dict(file.metadata() or {}), {key: file.get_tensor(key) for key in names}
     except SafetensorError as error:
         raise ValueError(f"{name!r} is no valid safetensors file: {error}") from error
+    except (AttributeError, TypeError) as error:  # so the package says it for bfloat16 and float8
+        raise ValueError(f"{name!r} holds numbers that NumPy has no type for: {error}") from error
 
 
 def _describe(net: Sequential) -> dict[str, Any]:
@@ -135,21 +129,33 @@ def _to_json(value: Any) -> Any:
     return value
 
 
-def _build(description: dict[str, Any]) -> Sequential:
+def _build(description: dict[str, Any], arrays: dict[str, Array]) -> Sequential:
     if description["format"] != _FORMAT:
         raise ValueError(f"format {description['format']!r}, this version reads {_FORMAT}")
     if description["kind"] != "Sequential":
         raise ValueError(f"kind {description['kind']!r} is unknown")
     distinct = [_from_json(layer, LAYERS) for layer in description["layers"]]
     net = Sequential(
-        [distinct[index] for index in description["order"]],
+        [distinct[inputs.whole_number(index, "order", 0)] for index in description["order"]],
         dtype=check_dtype(description["dtype"]),
-        seed=description["seed"],
+        seed=inputs.whole_number(description["seed"], "seed", 0),
     )
-    net.build(tuple(description["input_shape"]))
-    net.state.steps = int(description["steps"])
-    net.state.epochs = int(description["epochs"])
+    shape = inputs.check_shape(tuple(description["input_shape"]))
+    wanted, _ = probe(net._lower, net.dtype, shape)
+    _check_shapes({name: parameter.shape for name, parameter in wanted.items()}, arrays)
+    net.build(shape)
+    net.state.steps = inputs.whole_number(description["steps"], "steps", 0)
+    net.state.epochs = inputs.whole_number(description["epochs"], "epochs", 0)
+    for name, array in arrays.items():
+        net.params[name] = array
     return net
+
+
+def _check_shapes(wanted: dict[str, Shape], arrays: dict[str, Array]) -> None:
+    """Refuse other arrays than wanted, before memory is taken: the file's size bounds it."""
+    found = {name: array.shape for name, array in arrays.items()}
+    if found != wanted:
+        raise ValueError(f"it should hold the arrays (name: shape) {wanted}, got {found}")
 
 
 def _from_json(value: Any, kinds: dict[str, Any]) -> Any:
