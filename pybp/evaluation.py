@@ -54,6 +54,8 @@ class Evaluator:
     """The bound evaluate programs of one net, loss and list of metrics."""
 
     def __init__(self, net: Network, loss: Loss, metrics: Sequence[Metric]) -> None:
+        if loss.reduction == "none":
+            raise ValueError('one number is needed: a loss with reduction="none" gives many')
         self.net, self.loss, self.metrics = net, loss, metrics
         self._bound: dict[tuple[object, ...], Bound] = {}
 

@@ -35,6 +35,7 @@ def save(net: Network, path: str | os.PathLike[str]) -> None:
     if not isinstance(net, Sequential):
         raise TypeError(f"only Sequential nets can be saved, got {net!r}")
     try:
+        from safetensors import SafetensorError
         from safetensors.numpy import save_file
     except ImportError as error:
         raise ImportError(f"net.save {_HINT}") from error
@@ -42,7 +43,10 @@ def save(net: Network, path: str | os.PathLike[str]) -> None:
 
     arrays = {name: array.copy() for name, array in net.params.items()}
     text = json.dumps(_describe(net))
-    save_file(arrays, os.fspath(path), metadata={_KEY: text})
+    try:
+        save_file(arrays, os.fspath(path), metadata={_KEY: text})
+    except SafetensorError as error:
+        raise OSError(f"{os.fspath(path)!r} can't be written: {error}") from error
 
 
 def load(path: str | os.PathLike[str]) -> Sequential:

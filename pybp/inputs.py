@@ -75,15 +75,15 @@ def ready(array: Array, dtype: str) -> Array:
 
 
 def weights(value: Any, rows: int, shape: Shape) -> Array:
-    """Return sample weights: (n,) or the leading axes of samples of this shape, all >= 0."""
+    """Return sample weights: (n,) or the leading axes of samples of this shape."""
     array = numbers(value, "sample_weight")
     if array.shape[0] != rows or array.shape[1:] != shape[: array.ndim - 1]:
         sizes = "".join(f", {size}" for size in shape)
         raise ValueError(
             f"sample_weight must have shape ({rows},) or lead ({rows}{sizes}), got {array.shape}"
         )
-    if not (array >= 0).all():
-        raise ValueError("sample_weight must be >= 0 everywhere")
+    if not ((array >= 0) & (array < np.inf)).all():
+        raise ValueError("sample_weight must be >= 0 and finite everywhere")
     return array
 
 

@@ -50,6 +50,8 @@ def value_and_grad(loss: Loss, y_hat: Any, y: Any, sample_weight: Any) -> tuple[
             executor.write(name, array)
         executor.run([], None, np.array([0, rows]), _NOTHING, results, 0, 0, 0, 1)
         dy = executor.read("dy", rows)
+        if p.dtype.kind == "f":
+            dy = dy.astype(p.dtype, copy=False)
         if loss.reduction == "none":
             return executor.read("losses", rows), dy
     total, divisor = float(results[0, 0]), float(results[0, 1])

@@ -114,9 +114,11 @@ class Record:
 
 
 def _own_annotations(cls: type) -> dict[str, str]:
-    """Return the annotations of one class as text; importing ``inspect`` for it would cost more."""
-    own: dict[str, str] = vars(cls).get("__annotations__", {})
-    return own
+    """Return the annotations of one class as text, whether its module keeps them so or not."""
+    return {
+        name: kind.__name__ if isinstance(kind, type) else str(kind).removeprefix("typing.")
+        for name, kind in cls.__annotations__.items()
+    }
 
 
 def _rebuild(cls: type[Record], values: dict[str, Any]) -> Record:

@@ -91,8 +91,6 @@ class Trainer:
             raise TypeError(f"net must be a pybp net, got {net!r}")
         self.net = net
         self.loss = resolve("loss", loss, LOSSES, Loss)
-        if self.loss.reduction == "none":
-            raise ValueError('training needs one number: reduction="none" gives many')
         self.optimizer = resolve("optimizer", optimizer, OPTIMIZERS, Optimizer)
         self.metrics = resolve_all("metric", metrics, METRICS, Metric)
         self.keep_grads = keep_grads

@@ -12,6 +12,7 @@ import pybp as bp
 X = np.random.default_rng(0).normal(size=(6, 4))
 Y = np.arange(6) % 3
 WEIGHT = np.ones(6)
+MASKED = np.ma.masked_array(np.ones(5), mask=[True, False, False, False, False])
 
 
 def _net() -> bp.Sequential:
@@ -60,8 +61,10 @@ FITS: list[tuple[dict[str, Any], type[Exception], str]] = [
     ({"sample_weight": WEIGHT[:5]}, ValueError, "sample_weight must have shape"),
     ({"sample_weight": -WEIGHT}, ValueError, "sample_weight must be >= 0"),
     ({"sample_weight": WEIGHT * np.nan}, ValueError, "sample_weight must be >= 0"),
+    ({"sample_weight": WEIGHT * np.inf}, ValueError, "finite everywhere"),
     ({"class_weight": np.ones(2)}, ValueError, r"class_weight must have shape \(3,\)"),
     ({"class_weight": {-1: 2.0}}, ValueError, "class in class_weight"),
+    ({"class_weight": {3: 2.0}}, ValueError, r"must lie in 0 \.\.\. 2, got 3"),
     ({"validation_data": X}, ValueError, r"tuple \(x, y\)"),
     ({"validation_data": (X[:, :3], Y)}, ValueError, "x must have shape"),
     ({"callbacks": bp.EarlyStopping()}, TypeError, "list of callbacks"),
@@ -112,6 +115,9 @@ def test_a_refused_fit_leaves_the_net_unbuilt() -> None:
         ),
         (lambda n: n.params.__setitem__("0.bias", ["a"] * 5), TypeError, "real numbers"),
         (lambda n: n.grads.__setitem__("0.bias", np.ones(4)), ValueError, r"\(5,\)"),
+        (lambda n: n.params.__setitem__("0.bias", MASKED), TypeError, "no masked array"),
+        (lambda n: n.grads.__setitem__("0.bias", MASKED), TypeError, "no masked array"),
+        (lambda n: n.evaluate(X, X[:, :3], loss=bp.MSE("none")), ValueError, "one number"),
         (lambda n: n.build((5,)), ValueError, r"is built for samples of shape \(4,\), got \(5,\)"),
         (lambda n: n.predict(X[0]), ValueError, "x must have shape"),
         (lambda n: n.predict(np.float64(1.0)), ValueError, "batch axis"),

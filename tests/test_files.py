@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import struct
 from pathlib import Path
 
 import numpy as np
@@ -82,6 +83,15 @@ def _rewrite(path: Path, change: object) -> None:
         (lambda d, a: d["layers"][0].update(units=-1), "units"),
         (lambda d, a: d["layers"][0].update(colour=1), "colour"),
         (lambda d, a: d.update(order=[99]), "broken"),
+        (lambda d, a: d.update(order=[-1]), "order must be >= 0"),
+        (lambda d, a: d["layers"].append({"type": "Activation"}), "unknown type"),
+        (lambda d, a: d.update(steps=-1), "steps must be >= 0"),
+        (lambda d, a: d.update(epochs=float("inf")), "epochs must be a whole number"),
+        (lambda d, a: d.update(seed=None), "seed must be a whole number"),
+        (lambda d, a: d.update(dtype=None), "dtype"),
+        (lambda d, a: d["layers"][0].update(units=10**13), "should hold the arrays"),  # no memory
+        (lambda d, a: d.update(input_shape=[10**13]), "should hold the arrays"),
+        (lambda d, a: a.update({"0.bias": np.zeros(3, np.complex64)}), "real numbers"),
         (lambda d, a: d.update(input_shape=[0]), "sizes"),
         (lambda d, a: a.pop("0.weight"), "should hold the arrays"),
         (lambda d, a: a.update({"0.weight": np.zeros((2, 2))}), "shape"),
@@ -109,6 +119,24 @@ def test_damaged_files_are_value_errors(tmp_path: Path) -> None:
             bp.load(broken)
         except ValueError:
             continue
+
+
+@pytest.mark.parametrize(("kind", "size"), [("BF16", 2), ("F8_E5M2", 1)])
+def test_numbers_without_a_numpy_type_are_a_value_error(
+    tmp_path: Path, kind: str, size: int
+) -> None:
+    header = json.dumps({"a": {"dtype": kind, "shape": [2], "data_offsets": [0, 2 * size]}})
+    path = tmp_path / "other.safetensors"
+    path.write_bytes(struct.pack("<Q", len(header)) + header.encode() + b"\0" * (2 * size))
+    with pytest.raises(ValueError, match="NumPy has no type for"):
+        bp.load_arrays(path)
+
+
+def test_a_file_that_cannot_be_written_is_an_os_error(tmp_path: Path) -> None:
+    net = bp.Sequential([bp.Linear(3)]).build((2,))
+    for path in (tmp_path, tmp_path / "nowhere" / "net.safetensors"):
+        with pytest.raises(OSError, match="can't be written"):
+            net.save(path)
 
 
 def test_missing_files_are_os_errors(tmp_path: Path) -> None:

@@ -153,6 +153,36 @@ def test_norm_of_each_row(backend: str) -> None:
     assert not dy.any()
 
 
+def test_the_norm_of_a_single_number_is_its_absolute_value(backend: str) -> None:
+    p, t = np.array([1.0, -2.0, 3.0]), np.array([0.0, 0.0, 3.0])
+    each, dy = bp.NormError("none").value_and_grad(p, t)
+    assert each.tolist() == [1.0, 2.0, 0.0]
+    assert dy.tolist() == [1.0, -1.0, 0.0]
+    assert bp.NormError().value_and_grad(p, t)[0] == 1.0
+
+
+@pytest.mark.parametrize("name", ["weight", "pos_weight"])
+def test_column_weights_need_columns(name: str, backend: str) -> None:
+    loss = bp.BCEWithLogits(**{name: np.array([2.0])})
+    with pytest.raises(ValueError, match=rf"^BCEWithLogits: {name} .* shape \(n,\)"):
+        loss.value_and_grad(P[:, 0], np.ones(4))
+
+
+@pytest.mark.parametrize("index", [2**31, -(2**31) - 1])
+def test_the_ignored_label_must_be_an_int32(index: int) -> None:
+    """Labels are read as int32: a larger one would come out as another class."""
+    for make in (bp.CrossEntropy, bp.NLL):
+        with pytest.raises(ValueError, match="ignore_index must lie in"):
+            make(ignore_index=index)
+
+
+@pytest.mark.parametrize("kind", ["float16", "float32", "float64", ">f8", "int64"])
+def test_the_gradient_has_the_float_type_of_the_prediction(kind: str, backend: str) -> None:
+    _, dy = bp.MSE().value_and_grad(np.ones((2, 3), kind), np.zeros((2, 3)))
+    assert dy.dtype == (np.float64 if kind == "int64" else np.dtype(kind))
+    np.testing.assert_allclose(dy.astype(float), 1 / 3, rtol=1e-3)
+
+
 def test_sequences_have_positions(backend: str) -> None:
     """Logits (n, t, k): "mean" is over positions, "batch" over rows; weights may be (n, t)."""
     logits, labels = RNG.normal(size=(2, 5, 3)), RNG.integers(0, 3, (2, 5))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import pickle
 import threading
+import time
 
 import numpy as np
 import pytest
@@ -123,6 +124,22 @@ def test_inputs_of_any_real_dtype_are_converted(kind: str, backend: str, dtype: 
     np.testing.assert_array_equal(net.predict(x), net.predict(x.astype(dtype)))
 
 
+@pytest.mark.parametrize("kind", ["uint8", "int8", ">i8", "<u2", ">u4"])
+def test_labels_may_have_any_integer_dtype(kind: str, backend: str, dtype: str) -> None:
+    nets = _net(dtype), _net(dtype)
+    y = np.arange(6) % 2
+    for net, labels in zip(nets, (y, y.astype(kind)), strict=True):
+        net.fit(X, labels, loss="cross_entropy", optimizer="adam", epochs=2, verbose=0)
+    assert nets[0].params.flat.tobytes() == nets[1].params.flat.tobytes()
+
+
+def test_misaligned_arrays_are_read(backend: str, dtype: str) -> None:
+    x = X.astype(dtype)
+    shifted = np.frombuffer(b"\0" + x.tobytes(), dtype, offset=1).reshape(x.shape)
+    assert not shifted.flags.aligned
+    assert _net(dtype).predict(shifted).tobytes() == _net(dtype).predict(x).tobytes()
+
+
 @pytest.mark.parametrize(
     "view",
     [
@@ -155,6 +172,27 @@ def test_predict_from_several_threads(backend: str) -> None:
         thread.join()
     assert len(found) == 200
     assert all(np.array_equal(y, expected) for y in found)
+
+
+class _SlowZeros(bp.Zeros):
+    def __call__(self, shape: tuple[int, ...], rng: np.random.Generator) -> np.ndarray:
+        time.sleep(0.02)  # long enough for another thread to find the net unbuilt
+        return super().__call__(shape, rng)
+
+
+def test_the_first_calls_from_several_threads_build_one_net() -> None:
+    """A second state would leave the first thread with parameters which nobody else sees."""
+    net = bp.Sequential([bp.Linear(2, weight_init=_SlowZeros())])
+    found: list[np.ndarray] = []
+    threads = [
+        threading.Thread(target=lambda: found.append(net.build((4,)).params.flat)) for _ in range(4)
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(found) == 4
+    assert all(flat is net.params.flat for flat in found)
 
 
 @pytest.mark.parametrize("copied", [copy.deepcopy, lambda net: pickle.loads(pickle.dumps(net))])

@@ -124,6 +124,16 @@ def test_another_class_and_a_reset_start_at_zero(reset: object, backend: str) ->
     np.testing.assert_allclose(net.params["0.weight"], expected, rtol=1e-11)
 
 
+def test_a_schedule_that_fails_leaves_the_state_of_the_other_class(backend: str) -> None:
+    net = bp.Sequential([bp.Linear(3, bias=False)], dtype="float64").build((1,))
+    net.grads["0.weight"] = GRADIENTS[0]
+    bp.Adam(0.05).step(net)
+    with pytest.raises(ValueError, match=r"gave the rate -1.0 for update 0"):
+        bp.SGD(lambda t: -1.0).step(net)
+    bp.Adam(0.05).step(net)
+    assert net.state.updates == 2
+
+
 @pytest.mark.parametrize(
     "make",
     [

@@ -187,6 +187,45 @@ def test_a_callback_can_stop_after_a_step(backend: str) -> None:
     assert len(history.history["loss"]) == 1
 
 
+class StopAtFit(Recorder):
+    def on_fit_begin(self, trainer: bp.Trainer) -> None:
+        super().on_fit_begin(trainer)
+        trainer.stop = True
+
+
+class StopAtEpoch(Recorder):
+    def on_epoch_begin(self, trainer: bp.Trainer, epoch: int) -> None:
+        super().on_epoch_begin(trainer, epoch)
+        trainer.stop = True
+
+
+@pytest.mark.parametrize(
+    ("stopper", "calls"),
+    [
+        (StopAtFit(), ["fit begin", "fit end"]),
+        (StopAtEpoch(), ["fit begin", "epoch 0 begin", "fit end"]),
+    ],
+)
+def test_a_callback_can_stop_before_an_epoch(stopper: Recorder, calls: list[str]) -> None:
+    net = _net().build((4,))
+    assert _fit(net, callbacks=[stopper]).history == {}
+    assert stopper.calls == calls
+    assert net.state.steps == net.state.epochs == 0
+
+
+@pytest.mark.parametrize("batch_size", [1, 8])
+def test_who_watches_the_steps_may_read_the_gradients(batch_size: int, backend: str) -> None:
+    class Watch(bp.Callback):
+        def on_step_end(self, trainer: bp.Trainer, step: int, loss: float) -> None:
+            assert trainer.net.grads["0.weight"].any()
+            trainer.stop = step == 3
+
+    net = _net()
+    _fit(net, batch_size=batch_size, optimizer=bp.SGD(0.1), callbacks=[Watch()])
+    assert net.state.steps == 3
+    assert net.grads["3.bias"].any()
+
+
 def test_the_fit_stops_at_a_loss(backend: str) -> None:
     full = _fit(_net(), epochs=10).history["loss"]
     stopped = _fit(_net(), epochs=10, stop_loss=full[4]).history["loss"]
@@ -203,6 +242,24 @@ def test_early_stopping_restores_the_best_epoch(backend: str) -> None:
     assert early.best == min(losses)
     assert len(losses) == early.best_epoch + 3
     assert net.evaluate(X, 2 - Y, loss="cross_entropy")["loss"] == pytest.approx(early.best)
+
+
+def test_early_stopping_counts_epochs_without_a_number() -> None:
+    """NaN is no improvement, not even on NaN; the first number is one."""
+
+    class Give(bp.Callback):
+        def __init__(self, values: list[float]) -> None:
+            self.values = values
+
+        def on_epoch_end(self, trainer: bp.Trainer, epoch: int, logs: dict[str, float]) -> None:
+            logs["figure"] = self.values[epoch]
+
+    nan = float("nan")
+    for values, epochs, best in (([nan] * 9, 3, 0), ([nan, 2.0, nan, nan, 1.0], 4, 1)):
+        early = bp.EarlyStopping("figure", patience=2)
+        history = _fit(_net(), epochs=len(values), callbacks=[Give(values), early])
+        assert len(history.history["loss"]) == epochs
+        assert early.best_epoch == best
 
 
 def test_gradients_are_known_after_a_fit_but_not_after_a_step(backend: str) -> None:
@@ -258,16 +315,17 @@ def test_progress_prints_a_line_an_epoch(capsys: pytest.CaptureFixture[str]) -> 
     assert "accuracy" in lines[1]
 
 
-def test_a_loss_of_nan_warns() -> None:
-    with pytest.warns(RuntimeWarning, match="NaN since epoch 1"):
+def test_a_loss_of_nan_warns_once() -> None:
+    with pytest.warns(RuntimeWarning, match="NaN since epoch 1") as caught:
         bp.Sequential([bp.Linear(3)]).fit(
             np.full((4, 2), np.nan),
             Y[:4],
             loss="cross_entropy",
             optimizer="sgd",
-            epochs=1,
+            epochs=3,
             verbose=0,
         )
+    assert len(caught) == 1
 
 
 def test_cross_entropy_after_softmax_warns() -> None:
@@ -280,6 +338,20 @@ def test_accuracy_of_a_binary_net(backend: str) -> None:
     net = bp.Sequential([bp.Linear(1)], dtype="float64")
     logs = net.evaluate(X, target, loss="bce_with_logits", metrics=["accuracy"])
     assert logs["accuracy"] == np.mean((net.predict(X) > 0) == (target > 0.5))
+
+
+@pytest.mark.parametrize("shape", [(), (1,)])
+def test_accuracy_of_single_numbers_is_that_of_yes_and_no(
+    shape: tuple[int, ...], backend: str
+) -> None:
+    """There is no choice among one class: above 1/2 means yes."""
+    target = (X[:, 0] > 0).astype(float).reshape(-1, *shape)
+    net = bp.Sequential([bp.Linear(1), bp.Sigmoid(), bp.Reshape(shape)], dtype="float64")
+    expected = np.mean((net.predict(X) > 0.5) == (target > 0.5))
+    assert 0 < expected < 1
+    for loss in ("mse", "norm_error", "bce"):
+        logs = net.evaluate(X, target, loss=loss, metrics=["accuracy"])
+        assert logs["accuracy"] == expected
 
 
 def test_a_signal_in_a_native_call_stops_the_fit_soon() -> None:

@@ -111,7 +111,7 @@ def _dropout(op: Dropout, a: Arrays, step: Step) -> Arrays:
     x = a["x"]
     mask = dropout_mask(step.seed, op.stream, step.number, op.p, x.size).reshape(x.shape)
     scale = x.dtype.type(1 / (1 - op.p) if op.p < 1 else 0)
-    return {"y": np.where(mask, x * scale, 0).astype(x.dtype)}
+    return {"y": (np.where(mask, x, 0) * scale).astype(x.dtype)}
 
 
 def _reshape(op: Reshape, a: Arrays, step: Step) -> Arrays:

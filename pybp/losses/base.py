@@ -86,7 +86,7 @@ class Loss(Record):
         -------
         float, array
             The loss (unreduced losses for ``reduction="none"``) and dLoss/dy_hat in the shape and
-            dtype of ``y_hat``.
+            float dtype of ``y_hat``.
 
         Raises
         ------
