@@ -55,6 +55,11 @@ struct ElementwiseKernels {
     // y[r, c] = act(y[r, c] + b[c]) for y with row stride `stride`; b may be null.
     void (*bias_activate)(Activation function, T alpha, const T* b, T* y, std::ptrdiff_t stride,
                           std::ptrdiff_t rows, std::ptrdiff_t columns);
+    // y[i] = act(a[i] + b[i]).
+    void (*add)(Activation function, T alpha, const T* a, const T* b, T* y, std::ptrdiff_t count);
+    // y[r, c] = act(x[r, c] + b[c]) for contiguous x, y [rows, columns].
+    void (*bias)(Activation function, T alpha, const T* x, const T* b, T* y, std::ptrdiff_t rows,
+                 std::ptrdiff_t columns);
     // Along the middle axis of [outer, size, inner]; log: the logarithm of the softmax.
     void (*softmax)(bool log, const T* x, T* y, std::ptrdiff_t outer, std::ptrdiff_t size,
                     std::ptrdiff_t inner);
@@ -64,6 +69,13 @@ struct ElementwiseKernels {
     // philox.h). x and y point at element `first`. The same call on dy gives the gradient.
     void (*dropout)(std::uint64_t seed, std::uint32_t stream, std::uint64_t step, double p,
                     const T* x, T* y, std::ptrdiff_t first, std::ptrdiff_t count);
+    // y[r, c] = x[r, c] * factors[c], and 0 where the factor is 0, whatever x is; x, y are
+    // contiguous [rows, columns].
+    void (*drop_channels)(const T* factors, const T* x, T* y, std::ptrdiff_t rows,
+                          std::ptrdiff_t columns);
+    // y[c, r] = x[r, c]; x has row stride `stride`, y [columns, rows] is contiguous.
+    void (*transpose)(const T* x, std::ptrdiff_t stride, T* y, std::ptrdiff_t rows,
+                      std::ptrdiff_t columns);
     // sums[c] (+)= sum over r of x[r, c], c in [0, columns); rows in order, in blocks of kChunk.
     void (*column_sums)(const T* x, T* sums, std::ptrdiff_t stride, std::ptrdiff_t rows,
                         std::ptrdiff_t columns, bool accumulate);
@@ -144,9 +156,12 @@ struct UpdateKernels {
 // accumulating).
 inline constexpr std::ptrdiff_t kChunk = 256;
 
-// A strip of C, at most `rows` high, and the k it is summed over. B lies in panels `panel` columns
-// wide:
+// A strip of C, at most height(n) rows high, and the k it is summed over. B lies in panels `panel`
+// columns wide:
 //   A[i, k] = a[i * a_row + k * a_column]   with a_row == 1 or a_column == 1
+// where A may also lie in runs (im2col by index: a run is what a window reads side by side): after
+// the first `first_run` entries of k, and then after every `run`, the next entry of `skips` is
+// added to the offset. In a plain matrix first_run == k.
 //   B[k, j] = b[(j / panel) * b_panel + k * b_row + j % panel]
 // so a plain row-major B has b_row = its stride and b_panel = panel, and packed panels have
 // b_row = panel and b_panel = k * panel.
@@ -164,13 +179,18 @@ struct GemmBlock {
     std::ptrdiff_t n;
     std::ptrdiff_t k;
     bool accumulate;
+    std::ptrdiff_t first_run;     // in [1, k], or anything above
+    std::ptrdiff_t run;           // not read where first_run >= k, nor are the skips
+    const std::ptrdiff_t* skips;  // one for each run but the last
 };
 
 template <class T>
 struct GemmKernels {
-    std::ptrdiff_t rows;   // the tile's height
-    std::ptrdiff_t panel;  // the tile's width: the columns of a panel of B
-    // One chunk: 1 <= k <= kChunk and 1 <= m <= rows.
+    std::ptrdiff_t rows;         // the tile's height
+    std::ptrdiff_t panel;        // the tile's width: the columns of a panel of B
+    std::ptrdiff_t narrow_rows;  // the height of a tile of up to `narrow` columns: one vector
+    std::ptrdiff_t narrow;
+    // One chunk: 1 <= k <= kChunk and 1 <= m <= height(n).
     void (*strip)(const GemmBlock<T>& block);
     // Any k, 1 <= m <= kFewRows, a_column == 1, nothing packed: B[k, j] = b[k * b_row + j], or
     // b[j * b_row + k] if transposed; b_panel is not used.
@@ -179,8 +199,14 @@ struct GemmKernels {
     // Writes round_up(n, panel) * k values; columns past n are 0.
     void (*pack_b)(const T* b, std::ptrdiff_t stride, bool transposed, std::ptrdiff_t k,
                    std::ptrdiff_t n, T* packed);
+
+    std::ptrdiff_t height(std::ptrdiff_t n) const { return n <= narrow ? narrow_rows : rows; }
 };
 
 inline constexpr std::ptrdiff_t kFewRows = 4;
 
 }  // namespace pybp
+
+#include "tables/depthwise.h"
+#include "tables/norm.h"
+#include "tables/pool.h"

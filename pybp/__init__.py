@@ -39,7 +39,29 @@ from pybp.initializers import (
     Uniform,
     Zeros,
 )
-from pybp.layers import Dropout, Flatten, Linear, Reshape
+from pybp.layers import (
+    Add,
+    AvgPool1d,
+    AvgPool2d,
+    BatchNorm,
+    Conv1d,
+    Conv2d,
+    ConvTranspose2d,
+    Dropout,
+    Flatten,
+    GlobalAvgPool1d,
+    GlobalAvgPool2d,
+    GlobalMaxPool1d,
+    GlobalMaxPool2d,
+    Input,
+    LayerNorm,
+    Linear,
+    MaxPool1d,
+    MaxPool2d,
+    Reshape,
+    SpatialDropout,
+    Upsample2d,
+)
 from pybp.losses import (
     BCE,
     MAE,
@@ -55,6 +77,7 @@ from pybp.losses import (
     SquaredError,
 )
 from pybp.metrics import Accuracy
+from pybp.model import Model
 from pybp.optimizers import SGD, Adam, AdamW
 from pybp.sequential import Sequential
 from pybp.trainer import History, Trainer
@@ -72,13 +95,24 @@ __all__ = [
     "Accuracy",
     "Adam",
     "AdamW",
+    "Add",
+    "AvgPool1d",
+    "AvgPool2d",
     "BCEWithLogits",
+    "BatchNorm",
     "Callback",
     "Constant",
+    "Conv1d",
+    "Conv2d",
+    "ConvTranspose2d",
     "CrossEntropy",
     "Dropout",
     "EarlyStopping",
     "Flatten",
+    "GlobalAvgPool1d",
+    "GlobalAvgPool2d",
+    "GlobalMaxPool1d",
+    "GlobalMaxPool2d",
     "GlorotNormal",
     "GlorotUniform",
     "HardSigmoid",
@@ -89,12 +123,17 @@ __all__ = [
     "History",
     "Huber",
     "Identity",
+    "Input",
     "KLDiv",
+    "LayerNorm",
     "LeCunNormal",
     "LeakyReLU",
     "Linear",
     "LogSoftmax",
+    "MaxPool1d",
+    "MaxPool2d",
     "Mish",
+    "Model",
     "NormError",
     "Normal",
     "Orthogonal",
@@ -108,10 +147,12 @@ __all__ = [
     "Softmax",
     "Softplus",
     "Softsign",
+    "SpatialDropout",
     "SquaredError",
     "Tanh",
     "Trainer",
     "Uniform",
+    "Upsample2d",
     "Zeros",
     "__version__",
     "load",
@@ -123,12 +164,16 @@ __all__ = [
 ]
 
 if TYPE_CHECKING:
+    from pybp import augment as augment
     from pybp import datasets as datasets
+    from pybp import functional as functional
+    from pybp import interop as interop
+    from pybp import plot as plot
 else:
 
     def __getattr__(name: str) -> Any:
         """Import what stands beside the core when it is first asked for."""
-        if name not in ("datasets", "text"):
+        if name not in ("augment", "datasets", "functional", "interop", "plot", "text"):
             raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
         import importlib
 

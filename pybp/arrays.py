@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -16,6 +17,12 @@ else:
     Array = np.ndarray
 
 FLOAT_TYPES: dict[str, type[np.floating[Any]]] = {"float32": np.float32, "float64": np.float64}
+INTEGER_TYPES: dict[str, type[np.integer[Any]]] = {"int32": np.int32, "uint8": np.uint8}
+
+
+def element_type(kind: str, float_type: str) -> type[np.generic]:
+    """Return the type of a buffer's elements: "real" is the float type of its program."""
+    return FLOAT_TYPES[float_type] if kind == "real" else INTEGER_TYPES[kind]
 
 
 def check_dtype(dtype: object) -> str:
@@ -29,9 +36,31 @@ def check_dtype(dtype: object) -> str:
     return str(name)
 
 
+def _memory() -> int:
+    """Return the bytes of the machine's memory, or what no machine has where it can't be asked."""
+    try:
+        return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    except (AttributeError, OSError, ValueError):
+        return 2**62
+
+
+_MEMORY = _memory()
+
+
 def aligned_empty(size: int, dtype: Any) -> Array:
-    """Return an uninitialised 1-D array whose data begin at a multiple of 64 bytes."""
+    """Return an uninitialised 1-D array whose data begin at a multiple of 64 bytes.
+
+    Raises
+    ------
+    MemoryError
+        For more than the machine has, which the system might promise and then not keep.
+    """
     itemsize = np.dtype(dtype).itemsize
+    if size * itemsize > _MEMORY:
+        raise MemoryError(
+            f"{size * itemsize / 2**30:.3g} GiB are needed, the machine has "
+            f"{_MEMORY / 2**30:.3g} GiB"
+        )
     raw = np.empty(size * itemsize + 64, np.uint8)
     start = -raw.__array_interface__["data"][0] % 64
     return raw[start : start + size * itemsize].view(dtype)

@@ -49,7 +49,8 @@ class EarlyStopping(Callback):
     min_delta : float
         How much better counts as an improvement.
     restore_best : bool
-        Whether the parameters of the best epoch are put back at the end of the fit.
+        Whether the parameters and running statistics of the best epoch are put back at the end
+        of the fit.
     mode : {"auto", "min", "max"}
         Whether less or more is better; "auto" takes more for accuracies.
 
@@ -82,7 +83,7 @@ class EarlyStopping(Callback):
         self.best = math.nan
         self.best_epoch = -1
         self._waited = 0
-        self._weights: Array | None = None
+        self._best: tuple[Array, Array] | None = None  # parameters, running statistics
 
     def on_fit_begin(self, trainer: Trainer) -> None:
         """Start anew; refuse a figure that nobody can have put into the logs."""
@@ -98,16 +99,17 @@ class EarlyStopping(Callback):
         if self.best_epoch < 0 or self._is_better(value):
             self.best, self.best_epoch, self._waited = value, epoch, 0
             if self.restore_best:
-                self._weights = trainer.net.params.flat.copy()
+                net = trainer.net
+                self._best = net.params.flat.copy(), net.buffers.flat.copy()
             return
         self._waited += 1
         if self._waited >= self.patience:
             trainer.stop = True
 
     def on_fit_end(self, trainer: Trainer) -> None:
-        """Put the best parameters back."""
-        if self.restore_best and self._weights is not None:
-            trainer.net.params.flat[...] = self._weights
+        """Put the best parameters and their running statistics back."""
+        if self._best is not None:
+            trainer.net.params.flat[...], trainer.net.buffers.flat[...] = self._best
 
     def _find(self, names: Iterable[str]) -> None:
         if self.monitor not in names:

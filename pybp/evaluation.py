@@ -64,13 +64,14 @@ class Evaluator:
         net = self.net
         key = (examples.target, examples.weight_shape, net.current_backend)
         bound = self._bound.get(key)
-        rows = min(examples.rows, _BATCH)
+        rows = net.rows_at_once(examples.rows, _BATCH)
         if bound is None or bound.executor.max_rows < rows:
             program = net.recipe.evaluate(
                 self.loss, examples.target, examples.weight_shape, self.metrics
             )
             bound = net.bind(program, rows, self.loss.constants(net.output_shape))
             self._bound[key] = bound
+        bound.check_rows(examples.rows)
         starts = np.append(np.arange(0, examples.rows, rows), examples.rows)
         steps = len(starts) - 1
         results = np.zeros((steps, 2 * len(bound.program.results)))

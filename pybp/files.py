@@ -11,8 +11,10 @@ from typing import Any
 
 from pybp import activations, inputs, layers
 from pybp.arrays import Array, check_dtype
+from pybp.graph import Graph, named
 from pybp.initializers import INITIALIZERS, Initializer
 from pybp.layers import Layer
+from pybp.model import Model
 from pybp.network import Network
 from pybp.program.ops import Shape
 from pybp.programs import probe
@@ -32,8 +34,8 @@ LAYERS: dict[str, type[Layer]] = {
 
 def save(net: Network, path: str | os.PathLike[str]) -> None:
     """Write a net: ``net.save``."""
-    if not isinstance(net, Sequential):
-        raise TypeError(f"only Sequential nets can be saved, got {net!r}")
+    if not isinstance(net, Sequential | Model):
+        raise TypeError(f"only Sequential nets and Models can be saved, got {net!r}")
     try:
         from safetensors import SafetensorError
         from safetensors.numpy import save_file
@@ -41,7 +43,7 @@ def save(net: Network, path: str | os.PathLike[str]) -> None:
         raise ImportError(f"net.save {_HINT}") from error
     import json  # here and in load: its import would cost every program half a millisecond
 
-    arrays = {name: array.copy() for name, array in net.params.items()}
+    arrays = {name: array.copy() for name, array in (*net.params.items(), *net.buffers.items())}
     text = json.dumps(_describe(net))
     try:
         save_file(arrays, os.fspath(path), metadata={_KEY: text})
@@ -49,7 +51,7 @@ def save(net: Network, path: str | os.PathLike[str]) -> None:
         raise OSError(f"{os.fspath(path)!r} can't be written: {error}") from error
 
 
-def load(path: str | os.PathLike[str]) -> Sequential:
+def load(path: str | os.PathLike[str]) -> Network:
     """Read a net that ``net.save`` wrote.
 
     Raises
@@ -103,24 +105,24 @@ def _read(path: str | os.PathLike[str]) -> tuple[dict[str, str], dict[str, Array
         raise ValueError(f"{name!r} holds numbers that NumPy has no type for: {error}") from error
 
 
-def _describe(net: Sequential) -> dict[str, Any]:
-    distinct: list[Layer] = []
-    order = []
-    for layer in net.layers:
-        known = [i for i, other in enumerate(distinct) if other is layer]
-        if not known:
-            distinct.append(layer)
-        order.append(known[0] if known else len(distinct) - 1)
+def _describe(net: Network) -> dict[str, Any]:
+    """Return a net as JSON can hold it: the distinct layers, and the index of each use."""
+    distinct = net.graph.distinct()
+    index = {id(layer): i for i, layer in enumerate(distinct)}
+    order = [index[id(node.layer)] for node in net.graph.nodes]
+    graph: dict[str, Any] = {"kind": "Sequential", "order": order}
+    if isinstance(net, Model):
+        nodes = [list(node.inputs) for node in net.graph.nodes]
+        graph = {"kind": "Model", "order": order, "inputs": nodes}
     return {
         "format": _FORMAT,
-        "kind": "Sequential",
+        **graph,
         "dtype": net.dtype,
         "seed": net.seed,
         "input_shape": list(net.input_shape),
         "steps": net.state.steps,
         "epochs": net.state.epochs,
         "layers": [_to_json(layer) for layer in distinct],
-        "order": order,
     }
 
 
@@ -133,26 +135,46 @@ def _to_json(value: Any) -> Any:
     return value
 
 
-def _build(description: dict[str, Any], arrays: dict[str, Array]) -> Sequential:
-    if description["format"] != _FORMAT:
-        raise ValueError(f"format {description['format']!r}, this version reads {_FORMAT}")
-    if description["kind"] != "Sequential":
-        raise ValueError(f"kind {description['kind']!r} is unknown")
-    distinct = [_from_json(layer, LAYERS) for layer in description["layers"]]
-    net = Sequential(
-        [distinct[inputs.whole_number(index, "order", 0)] for index in description["order"]],
-        dtype=check_dtype(description["dtype"]),
-        seed=inputs.whole_number(description["seed"], "seed", 0),
-    )
+def _build(description: dict[str, Any], arrays: dict[str, Array]) -> Network:
+    net = _unbuilt(description)
     shape = inputs.check_shape(tuple(description["input_shape"]))
-    wanted, _ = probe(net._lower, net.dtype, shape)
-    _check_shapes({name: parameter.shape for name, parameter in wanted.items()}, arrays)
+    wanted = probe(net.graph.lower, net.dtype, shape)
+    both = {**wanted.parameters, **wanted.buffers}
+    _check_shapes({name: array.shape for name, array in both.items()}, arrays)
     net.build(shape)
     net.state.steps = inputs.whole_number(description["steps"], "steps", 0)
     net.state.epochs = inputs.whole_number(description["epochs"], "epochs", 0)
     for name, array in arrays.items():
-        net.params[name] = array
+        held = net.params if name in net.params else net.buffers
+        held[name] = array
     return net
+
+
+def _unbuilt(description: dict[str, Any]) -> Network:
+    """Return the net that a file describes, before it takes any memory."""
+    if description["format"] != _FORMAT:
+        raise ValueError(f"format {description['format']!r}, this version reads {_FORMAT}")
+    kind = description["kind"]
+    if kind not in ("Sequential", "Model"):
+        raise ValueError(f"kind {kind!r} is unknown")
+    dtype = check_dtype(description["dtype"])
+    seed = inputs.whole_number(description["seed"], "seed", 0)
+    distinct = [_from_json(layer, LAYERS) for layer in description["layers"]]
+    uses = [distinct[inputs.whole_number(index, "order", 0)] for index in description["order"]]
+    if kind == "Sequential":
+        return Sequential(uses, dtype=dtype, seed=seed)
+    return Model.of_graph(_graph(uses, description["inputs"]), dtype=dtype, seed=seed)
+
+
+def _graph(uses: list[Layer], reads: list[list[int]]) -> Graph:
+    """Return the graph of a model: its input first, and nothing that reads before it."""
+    nodes = [tuple(inputs.whole_number(index, "input", -1) for index in node) for node in reads]
+    sources = [layer for layer in uses if not isinstance(layer, Layer) or layer.is_source()]
+    if not uses or sources != uses[:1] or nodes[0] != (-1,):
+        raise ValueError("a model begins with its only Input")
+    if any(min(node, default=-1) < 0 for node in nodes[1:]):
+        raise ValueError("the layers of a model read each other, or its Input")
+    return named(uses, nodes)
 
 
 def _check_shapes(wanted: dict[str, Shape], arrays: dict[str, Array]) -> None:
@@ -164,7 +186,7 @@ def _check_shapes(wanted: dict[str, Shape], arrays: dict[str, Array]) -> None:
 
 def _from_json(value: Any, kinds: dict[str, Any]) -> Any:
     if isinstance(value, list):
-        return tuple(value)
+        return tuple(_from_json(entry, {}) for entry in value)
     if not isinstance(value, dict):
         return value
     kind = kinds.get(value["type"])

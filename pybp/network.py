@@ -2,40 +2,38 @@
 
 from __future__ import annotations
 
-import threading
-from collections.abc import Callable, Iterable, Iterator, Sequence
+import os
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from pybp import backends, inputs
-from pybp.arrays import FLOAT_TYPES, Array, check_dtype
+from pybp.arrays import FLOAT_TYPES, Array
+from pybp.built import Built
 from pybp.by_hand import HandPass
 from pybp.by_name import resolve, resolve_all
 from pybp.losses import LOSSES, Loss
 from pybp.metrics import METRICS, Metric
 from pybp.optimizers import Optimizer
-from pybp.parameters import GradientArrays, NamedArrays
-from pybp.program.builder import Builder
-from pybp.program.ops import Shape
 from pybp.program.program import FIXED_ROLES, Program
-from pybp.programs import Bound, GradientProgram, Recipe, probe, update_program
-from pybp.state import State
+from pybp.programs import Bound, GradientProgram, least_rows, update_program
 
 if TYPE_CHECKING:
     from pybp.trainer import History
 
 _BATCH = 256  # rows of a step in predict and evaluate
 _NOTHING = np.zeros((1, 0))  # no hyper-parameters, no results
-_TRANSIENT = ("_recipe", "_state", "_pending", "_bound", "_gradient_names", "_lock", "_training")
 
 
-class Network:
-    """Base of the nets; ``Sequential`` is one.
+class Network(Built):
+    """Base of the nets: ``Sequential`` and ``Model``.
 
     Parameters
     ----------
+    graph : Graph
+        The layers.
     dtype : {"float32", "float64"}
         Type of parameters and of all that is computed.
     seed : int or None
@@ -43,131 +41,6 @@ class Network:
     backend : {"native", "numpy"} or None
         None reads the default at each call (``pybp.use_backend``).
     """
-
-    def __init__(self, dtype: str, seed: int | None, backend: str | None) -> None:
-        self.dtype = check_dtype(dtype)
-        self.seed = inputs.check_seed(seed)
-        self.backend = None if backend is None else backends.check_backend(backend)
-        self._output_shape: Shape = ()
-        self._start_unbuilt()
-
-    def _start_unbuilt(self) -> None:
-        """Have no parameters, no programs, and free locks: what copies and files don't carry."""
-        self._recipe: Recipe | None = None
-        self._state: State | None = None
-        self._pending: HandPass | None = None
-        self._bound: dict[tuple[str, str], Bound] = {}
-        self._gradient_names: dict[bool, GradientProgram] = {}
-        self._lock = threading.RLock()  # one call at a time uses the workspaces
-        self._training = threading.Lock()
-
-    def __getstate__(self) -> dict[str, Any]:
-        shape = None if self._recipe is None else self._recipe.input_shape
-        state = None if self._state is None else self._state.export()
-        carried = {name: value for name, value in vars(self).items() if name not in _TRANSIENT}
-        return {**carried, "built": (shape, state)}
-
-    def __setstate__(self, carried: dict[str, Any]) -> None:
-        shape, state = carried.pop("built")
-        vars(self).update(carried)
-        self._start_unbuilt()
-        if shape is not None:
-            self.build(shape)
-            self.state.restore(state)
-
-    def _lower(self, builder: Builder, x: str) -> str:
-        """Append the forward ops of the whole net; return its output."""
-        raise NotImplementedError
-
-    # ------------------------------------------------------------------ building
-
-    def build(self, input_shape: Sequence[int]) -> Self:
-        """Make the parameters, for samples of this shape (without the batch axis).
-
-        Raises
-        ------
-        ValueError
-            When a layer can't take what it would get, or when the net is already built for
-            another shape.
-        """
-        shape = inputs.check_shape(input_shape)
-        if self._recipe is not None:
-            if shape != self._recipe.input_shape:
-                raise ValueError(
-                    f"this net is built for samples of shape {self._recipe.input_shape}, "
-                    f"got {shape}"
-                )
-            return self
-        with self._lock:
-            if self._recipe is None:  # no other thread was faster
-                wanted, self._output_shape = probe(self._lower, self.dtype, shape)
-                self._state = State(wanted, FLOAT_TYPES[self.dtype], self.seed)
-                self._recipe = Recipe(self._lower, self.dtype, shape, self._state.size)
-        return self
-
-    @property
-    def is_built(self) -> bool:
-        """Whether the parameters exist."""
-        return self._recipe is not None
-
-    @property
-    def recipe(self) -> Recipe:
-        """What the programs of this net are made from; raises before the net is built."""
-        if self._recipe is None:
-            raise RuntimeError(
-                "the net is not built yet: call net.build(shape of one sample), or predict, "
-                "forward or fit, which build it from their input"
-            )
-        return self._recipe
-
-    @property
-    def state(self) -> State:
-        """Parameters, gradients, optimiser state and counters; raises before the net is built."""
-        if self._state is None:
-            self.recipe  # noqa: B018 - raises the error with the reason
-        assert self._state is not None
-        return self._state
-
-    @property
-    def input_shape(self) -> Shape:
-        """The shape of one input sample."""
-        return self.recipe.input_shape
-
-    def output_shape_for(self, shape: Shape) -> Shape:
-        """Return what samples of a shape become, without building the net."""
-        if self._recipe is not None and shape == self._recipe.input_shape:
-            return self._output_shape
-        return probe(self._lower, self.dtype, inputs.check_shape(shape))[1]
-
-    @property
-    def output_shape(self) -> Shape:
-        """The shape of one output sample."""
-        self.recipe  # noqa: B018 - raises before the net is built
-        return self._output_shape
-
-    @property
-    def params(self) -> NamedArrays:
-        """The live parameters: a mapping from names such as ``"0.weight"`` to views."""
-        return self.state.params
-
-    @property
-    def grads(self) -> GradientArrays:
-        """The gradients of the last backward pass, under the names of the parameters.
-
-        Reading is legal after ``backward``, after ``fit``, or with
-        ``Trainer(..., keep_grads=True)``; assigning is legal at any time, so that gradients made
-        elsewhere can be stepped.
-        """
-        return self.state.grads
-
-    @property
-    def program(self) -> Program:
-        """The lowered program: forward in training mode, then backward; ``print`` shows it."""
-        return self.recipe.gradient(training=True).program
-
-    def reset_optimizer(self) -> None:
-        """Forget the state of the optimiser: the next update is its first."""
-        self.state.reset_optimizer()
 
     # ------------------------------------------------------------------- binding
 
@@ -198,7 +71,7 @@ class Network:
         }
         backend = self.current_backend
         executor = backends.make_executor(backend, program, fixed, rows, keep_forward=keep_forward)
-        return Bound(program, executor)
+        return Bound(program, executor, least_rows(program))
 
     def _cached(
         self, name: str, make: Callable[[], Program], rows: int, *, keep_forward: bool = False
@@ -239,8 +112,10 @@ class Network:
         x = self._samples(x)
         y = np.empty((len(x), *self._output_shape), FLOAT_TYPES[self.dtype])
         with self._lock:
-            bound = self._cached("predict", self.recipe.predict, min(len(x), _BATCH))
-            starts = _starts(len(x), bound.executor.max_rows)
+            rows = self.rows_at_once(len(x), _BATCH)
+            bound = self._cached("predict", self.recipe.predict, rows)
+            bound.check_rows(len(x))
+            starts = _starts(len(x), self.rows_at_once(len(x), bound.executor.max_rows))
             steps = len(starts) - 1
             data = [x, y]
             nothing = np.zeros((steps, 0))
@@ -289,10 +164,17 @@ class Network:
         -------
         array (n, *output_shape)
             A fresh array.
+
+        Raises
+        ------
+        ValueError
+            For samples of another shape, and in training for one row where BatchNorm would get
+            one value a channel.
         """
         x = self._samples(x)
         with self._lock:
             bound, names = self._bind_gradient(training, len(x))
+            bound.check_rows(len(x))
             self._pending = HandPass(bound, names, len(x), self.seed, self.state.steps)
             return self._pending.forward(x)
 
@@ -334,6 +216,12 @@ class Network:
         if self._recipe is None:
             self.build(x.shape[1:])
         return x
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write architecture and arrays to one safetensors file; ``pybp.load`` reads it."""
+        from pybp.files import save  # stands above the nets
+
+        save(self, path)
 
     # ------------------------------------------------------------------ training
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
@@ -11,8 +12,10 @@ from pybp.metrics import Metric
 from pybp.optimizers import Optimizer
 from pybp.program.builder import Builder, Parameter, new_forward
 from pybp.program.gradient import add_gradient, gradient_name
-from pybp.program.ops import Activate, DenseGradWeight, SGDDense, Shape
+from pybp.program.ops import Activate, ChannelMoments, DenseGradWeight, SGDDense, Shape
 from pybp.program.program import Program
+
+_MOST_BYTES = 2**62  # of one array: sizes beyond it overflow
 
 Lower = Callable[[Builder, str], str]  # appends a net's forward ops: from input to output
 
@@ -22,13 +25,44 @@ class Bound(NamedTuple):
 
     program: Program
     executor: Executor
+    least_rows: int  # that a step may have
+
+    def check_rows(self, rows: int) -> None:
+        """Refuse fewer rows than the program needs, before anything is changed."""
+        if rows < self.least_rows:
+            raise ValueError(
+                "BatchNorm takes mean and variance over a batch, and one row is one value a "
+                "channel here: two rows at least are needed (the last batch of a fit may have "
+                "fewer than batch_size)"
+            )
 
 
-def probe(lower: Lower, dtype: str, input_shape: Shape) -> tuple[dict[str, Parameter], Shape]:
-    """Return the parameters that layers ask for, and the shape of one output sample."""
+class Wanted(NamedTuple):
+    """What the layers of a net ask for."""
+
+    parameters: dict[str, Parameter]
+    buffers: dict[str, Parameter]
+    output: Shape  # of one sample
+    whole_batch: bool  # whether a row's result depends on the other rows, in evaluation too
+
+
+def probe(lower: Lower, dtype: str, input_shape: Shape) -> Wanted:
+    """Return the arrays that layers ask for, and the shape of one output sample."""
     builder, x = new_forward("probe", dtype, input_shape, training=False, role="input")
     y = lower(builder, x)
-    return builder.parameters, builder.shape(y)
+    for name, parameter in builder.parameters.items():
+        if math.prod(parameter.shape) * 8 >= _MOST_BYTES:
+            raise ValueError(f"{name} of shape {parameter.shape} is larger than any memory")
+    whole_batch = any(isinstance(op, ChannelMoments) for op in builder.program.ops)
+    return Wanted(builder.parameters, builder.running, builder.shape(y), whole_batch)
+
+
+def least_rows(program: Program) -> int:
+    """Return 2 if some channel has one value in a batch of one row, whose variance is nothing."""
+    for op in program.ops:
+        if isinstance(op, ChannelMoments) and math.prod(program.shape(op.x)[1:-1]) == 1:
+            return 2
+    return 1
 
 
 class GradientProgram(NamedTuple):

@@ -26,13 +26,20 @@ class State:
         Of all arrays.
     seed : int
         Start of the initial weights.
+    running : dict
+        The same for the running statistics.
     """
 
-    def __init__(self, wanted: dict[str, Parameter], dtype: Any, seed: int) -> None:
+    def __init__(
+        self, wanted: dict[str, Parameter], dtype: Any, seed: int, running: dict[str, Parameter]
+    ) -> None:
         layout = Layout({name: parameter.shape for name, parameter in wanted.items()})
         self.size = layout.size
         self.params = NamedArrays(layout, dtype)
         self.grads = GradientArrays(layout, dtype)
+        self.buffers = NamedArrays(
+            Layout({name: buffer.shape for name, buffer in running.items()}), dtype
+        )
         self.steps = 0  # updates by any optimiser: the key of dropout masks
         self.epochs = 0  # the key of shuffles
         self.updates = 0  # by the present optimiser: the argument of schedules
@@ -41,11 +48,15 @@ class State:
         for index, (name, parameter) in enumerate(wanted.items()):
             rng = np.random.default_rng([seed, 0, index])
             self.params[name] = parameter.initializer(parameter.shape, rng)
+        for index, (name, buffer) in enumerate(running.items()):
+            rng = np.random.default_rng([seed, 2, index])
+            self.buffers[name] = buffer.initializer(buffer.shape, rng)
 
     def export(self) -> dict[str, Any]:
         """Return copies of all arrays and counters, for ``restore``."""
         return {
             "params": self.params.flat.copy(),
+            "buffers": self.buffers.flat.copy(),
             "grads": self.grads.flat.copy() if self.grads.known else None,
             "moments": {name: array.copy() for name, array in self.moments.items()},
             **{name: getattr(self, name) for name in _COUNTERS},
@@ -54,6 +65,7 @@ class State:
     def restore(self, exported: dict[str, Any]) -> None:
         """Take over what ``export`` of a state of the same layers has returned."""
         self.params.flat[...] = exported["params"]
+        self.buffers.flat[...] = exported["buffers"]
         self.grads.known = exported["grads"] is not None
         if self.grads.known:
             self.grads.flat[...] = exported["grads"]
@@ -74,6 +86,8 @@ class State:
             return self.grads.flat
         if name in self.params:
             return self.params[name]
+        if name in self.buffers:
+            return self.buffers[name]
         for parameter, view in self.grads.views.items():
             if gradient_name(parameter) == name:
                 return view

@@ -120,6 +120,8 @@ class Trainer:
         """
         examples = Examples(self.net, self.loss, x, y, sample_weight)
         starts = np.array([0, examples.rows])
+        if examples.rows == 1:
+            self._steps.bind(examples, 1, keep_grads=self.keep_grads).check_rows(1)
         with self.net.training_alone():
             results = self._steps.run(
                 examples, None, starts, examples.rows, keep_grads=self.keep_grads
@@ -194,7 +196,8 @@ class Trainer:
         if validation_data is not None:
             validation = Examples(self.net, self.loss, *_pair(validation_data))
         batch = min(batch_size or examples.rows, examples.rows)
-        self._steps.bind(examples, batch, keep_grads=True)
+        bound = self._steps.bind(examples, batch, keep_grads=True)
+        bound.check_rows(examples.rows % batch or batch)  # the last batch is the smallest
         self.stop, self.history = False, History()
         fit = _Fit(self, examples, batch, shuffle, validation, Progress(epochs, verbose))
         self.log_names = fit.log_names()

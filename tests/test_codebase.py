@@ -21,15 +21,16 @@ LINE_BUDGET = 400
 FOUNDATION = {"record", "random", "arrays"}
 DESCRIPTIONS = {"layers", "activations", "losses", "optimizers", "schedules", "initializers"}
 DESCRIPTIONS |= {"metrics"}
-OUTSIDE_THE_CORE = {"text", "interop", "plot", "explain", "seq2seq", "datasets"}
-ABOVE_NETWORK = {"__init__", "sequential", "evaluation", "files", "steps", "trainer", "interop"}
+OUTSIDE_THE_CORE = {"text", "interop", "plot", "explain", "seq2seq", "datasets", "augment"}
+ABOVE_NETWORK = {"__init__", "sequential", "model", "evaluation", "files", "steps", "trainer"}
+ABOVE_NETWORK |= {"interop", "plot"}
 # Methods that users expect low down and that do their work higher up, `net.fit` for one. They
 # import it when called; these are all of them.
 UPWARD_CALLS = {
     ("pybp.losses.base", "pybp.loss_value"),
     ("pybp.network", "pybp.evaluation"),
+    ("pybp.network", "pybp.files"),
     ("pybp.network", "pybp.trainer"),
-    ("pybp.sequential", "pybp.files"),
 }
 
 

@@ -183,6 +183,184 @@ def test_bad_descriptions(make: object, error: type[Exception], message: str) ->
         make()
 
 
+# layers, shape of a sample -> a part of the message; docs/errors.md has the same rows
+PICTURES: list[tuple[list[bp.layers.Layer], tuple[int, ...], str]] = [
+    ([bp.Conv2d(4, 3)], (8, 8), r"layer 0 \(Conv2d\) needs samples of shape \(height, width, chan"),
+    ([bp.Conv2d(4, 3)], (2, 8, 8, 3), r"\(height, width, channels\), got \(2, 8, 8, 3\)"),
+    (
+        [bp.Conv1d(4, 3)],
+        (8, 8, 3),
+        r"layer 0 \(Conv1d\) needs samples of shape \(length, channels\)",
+    ),
+    ([bp.MaxPool1d(2)], (8,), r"\(length, channels\), got \(8,\); is an axis missing"),
+    ([bp.GlobalAvgPool2d()], (8, 3), r"layer 0 \(GlobalAvgPool2d\) needs samples"),
+    ([bp.Upsample2d(2)], (8, 3), r"layer 0 \(Upsample2d\) needs samples"),
+    ([bp.BatchNorm()], (), r"layer 0 \(BatchNorm\) needs samples of shape \(\.\.\., channels\)"),
+    ([bp.SpatialDropout()], (3,), r"layer 0 \(SpatialDropout\) needs .* axes of space"),
+    ([bp.LayerNorm(axes=1)], (8, 3), r"layer 0 \(LayerNorm\): axes must be the last"),
+    ([bp.LayerNorm(axes=(0, 1))], (8,), "without the batch axis 0"),
+    ([bp.LayerNorm(axes=(2, 2))], (8, 3), "axes must be the last"),
+    ([bp.LayerNorm()], (), "axes must be the last"),
+    (
+        [bp.Conv2d(4, 3), bp.Conv2d(4, 7)],
+        (8, 8, 3),
+        r"layer 1 \(Conv2d\): the window is larger than",
+    ),
+    ([bp.Conv2d(4, 3, dilation=4)], (8, 8, 3), r"it spans 9, got 8 \+ 0 \+ 0"),
+    ([bp.MaxPool2d(2), bp.MaxPool2d(5)], (8, 8, 3), r"layer 1 \(MaxPool2d\): the window is larger"),
+    ([bp.ConvTranspose2d(4, 3, padding=5)], (2, 2, 3), r"would have the size \(-6, -6\)"),
+    ([bp.Conv2d(4, 3, groups=2)], (8, 8, 3), "groups must divide the 3 channels .* got 2"),
+    ([bp.Conv2d(4, 3, groups=3)], (8, 8, 3), "and the 4 of the output, got 3"),
+    ([bp.ConvTranspose2d(4, 3, groups=3)], (8, 8, 3), "and the 4 of the output, got 3"),
+    ([bp.MaxPool2d(2, padding=2)], (8, 8, 3), "padding is at most half a window of 2"),
+    ([bp.AvgPool1d(3, padding=(0, 2))], (8, 3), "padding is at most half a window of 3"),
+    ([bp.MaxPool1d(2, 1, 1, dilation=2)], (1, 3), "window 0 of axis 1 lies only in padding"),
+    ([bp.Conv2d(4, 3)], (1, 8, 8), 'bp.Input.*layout="channels_first"'),
+    ([bp.Conv2d(4, 3, padding="same")], (3, 32, 32), 'bp.Input.*layout="channels_first"'),
+    (
+        [bp.Conv2d(4, 3, padding="same"), bp.MaxPool2d(4)],
+        (3, 20, 30),
+        r'layer 1 \(MaxPool2d\).*bp.Input.*layout="channels_first"',
+    ),
+    ([bp.Input((8, 8, 3)), bp.Conv2d(4, 3)], (8, 8, 4), r"takes samples of shape \(8, 8, 3\), got"),
+    ([bp.Input((8,), dtype="float64")], (8,), "has dtype float64, the net has float32"),
+    ([bp.Add()], (8,), r"layer 0 \(Add\) adds two or more values.*bp.Model"),
+    ([bp.Upsample2d(2**30), bp.Upsample2d(2**30)], (8, 8, 3), "is larger than any memory"),
+    ([bp.Conv2d(2**60, 3)], (8, 8, 3), "is larger than any memory"),
+    ([bp.Conv2d(1, 2**40, padding="same")], (8, 8, 3), "0.weight of shape .* larger than any"),
+    ([bp.Conv2d(1, 3, padding=2**61)], (8, 8, 3), "is larger than any memory"),
+    ([], (2**40, 2**40), "the input: a sample of shape"),
+]
+
+
+@pytest.mark.parametrize(("layers", "shape", "message"), PICTURES)
+def test_layers_refuse_what_they_cannot_take(
+    layers: list[bp.layers.Layer], shape: tuple[int, ...], message: str
+) -> None:
+    net = bp.Sequential(layers)
+    with pytest.raises(ValueError, match=message):
+        net.build(shape)
+    assert not net._bound
+    assert net._state is None
+
+
+def test_pictures_that_only_look_channels_first_are_taken_on_request() -> None:
+    for layout in ("channels_last", None):
+        x = bp.Input((3, 32, 32), layout=layout)
+        layer = bp.Conv2d(4, 3, padding="same")
+        if layout is None:
+            with pytest.raises(ValueError, match="channels came first"):
+                bp.Model(x, layer(x))
+        else:
+            assert bp.Model(x, layer(x)).output_shape == (3, 32, 4)
+
+
+def test_parameters_beyond_the_memory_are_refused() -> None:
+    with pytest.raises(MemoryError, match="GiB"):
+        bp.Sequential([bp.Flatten(), bp.Linear(1000)]).build((100_000, 100_000))
+    net = bp.Sequential([bp.Upsample2d(2**15)])
+    with pytest.raises(MemoryError):
+        net.predict(np.ones((8, 8, 8, 3)))
+
+
+_IN = bp.Input((4,))
+
+
+@pytest.mark.parametrize(
+    ("make", "error", "message"),
+    [
+        (lambda: bp.Conv2d(0, 3), ValueError, "channels must be >= 1"),
+        (lambda: bp.Conv2d(4, 0), ValueError, "kernel_size must be >= 1"),
+        (lambda: bp.Conv2d(4, 1.5), TypeError, "kernel_size must be a whole number"),
+        (lambda: bp.Conv2d(4, (3, 3, 3)), ValueError, "kernel_size must be one number or 2"),
+        (lambda: bp.Conv1d(4, (3, 3)), ValueError, "kernel_size must be one number or 1"),
+        (lambda: bp.Conv2d(4, 3, 0), ValueError, "stride must be >= 1"),
+        (lambda: bp.Conv2d(4, 3, None), TypeError, "stride must be a whole number"),
+        (lambda: bp.Conv2d(4, 3, dilation=0), ValueError, "dilation must be >= 1"),
+        (lambda: bp.Conv2d(4, 3, groups=0), ValueError, "groups must be >= 1"),
+        (lambda: bp.Conv2d(4, 3, padding=-1), ValueError, "padding must be >= 0"),
+        (lambda: bp.Conv2d(4, 3, padding=True), TypeError, "padding must be a whole number"),
+        (lambda: bp.Conv2d(4, 3, padding=(1, 2, 3)), ValueError, "for each of 2 axes"),
+        (lambda: bp.Conv2d(4, 3, padding=((1, 2, 3), 1)), ValueError, "padding must be"),
+        (lambda: bp.Conv2d(4, 3, padding="full"), ValueError, '"valid" or "same", got .full'),
+        (lambda: bp.Conv2d(4, 3, flip=1), TypeError, "flip must be True or False"),
+        (lambda: bp.Conv2d(4, 3, weight_init="he"), TypeError, "initialiser"),
+        (lambda: bp.Conv2d(4, 3, in_channels=3), TypeError, "no argument 'in_channels'"),
+        (lambda: bp.ConvTranspose2d(4, 3, padding="same"), ValueError, "padding is given in"),
+        (lambda: bp.ConvTranspose2d(4, 3, output_padding=1), ValueError, "smaller than the stride"),
+        (lambda: bp.Upsample2d(0), ValueError, "scale_factor must be >= 1"),
+        (lambda: bp.Upsample2d(1.5), TypeError, "scale_factor must be a whole number"),
+        (lambda: bp.Upsample2d(2, "bilinear"), ValueError, 'mode is "nearest", got .bilinear'),
+        (lambda: bp.MaxPool2d(2, 0), ValueError, "stride must be >= 1"),
+        (lambda: bp.MaxPool2d(2, ceil_mode=1), TypeError, "ceil_mode must be True or False"),
+        (lambda: bp.AvgPool2d(2, divisor_override=0), ValueError, "divisor_override must be >= 1"),
+        (lambda: bp.AvgPool2d(2, divisor_override=0.5), TypeError, "divisor_override must be a wh"),
+        (lambda: bp.BatchNorm(eps=0.0), ValueError, "eps must be > 0"),
+        (lambda: bp.BatchNorm(momentum=1.5), ValueError, r"momentum must lie in \[0, 1\]"),
+        (lambda: bp.BatchNorm(momentum=None), TypeError, "momentum must be a real number"),
+        (lambda: bp.LayerNorm(eps=float("nan")), ValueError, "eps must be > 0"),
+        (lambda: bp.LayerNorm(axes=()), TypeError, "axes must be whole numbers"),
+        (lambda: bp.LayerNorm(axes="last"), TypeError, "axes must be whole numbers"),
+        (lambda: bp.SpatialDropout(1.5), ValueError, "p must lie in"),
+        (lambda: bp.Input(4), TypeError, r"tuple such as \(28, 28, 1\)"),
+        (lambda: bp.Input((4, 0)), ValueError, "sizes must be >= 1"),
+        (lambda: bp.Input((4.0,)), TypeError, "whole numbers"),
+        (lambda: bp.Input((4,), dtype="int8"), ValueError, 'dtype is "float32" or "float64"'),
+        (lambda: bp.Input((4, 4), layout="nchw"), ValueError, "layout is one of channels_last"),
+        (lambda: bp.Input((4,), layout="channels_first"), ValueError, r"\(channels, \.\.\.\)"),
+        (lambda: bp.Sequential([bp.ReLU(), _IN]), ValueError, "can only stand first"),
+        (lambda: bp.Linear(2)(X), TypeError, "called on a bp.Input.*net.predict takes arrays"),
+        (lambda: bp.Linear(2)(bp.ReLU()), TypeError, "called on a bp.Input"),
+        (lambda: bp.Linear(2)([_IN]), TypeError, "Linear takes one value"),
+        (lambda: bp.Add()(_IN), TypeError, "Add takes a list of values"),
+        (lambda: bp.Model(_IN, bp.Add()([_IN])), ValueError, "adds two or more values"),
+        (
+            lambda: bp.Model(_IN, bp.Add()([_IN, bp.Linear(3)(_IN)])),
+            ValueError,
+            r"layer 1 \(Add\) needs samples of one shape, got \(4,\), \(3,\)",
+        ),
+        (lambda: bp.Model([_IN, bp.Input((2,))], _IN), ValueError, "one of the inputs for now"),
+        (lambda: bp.Model(_IN, [_IN, _IN]), ValueError, "one of the outputs for now, got 2"),
+        (lambda: bp.Model([], _IN), ValueError, "one of the inputs for now, got 0"),
+        (lambda: bp.Model({"a": _IN}, _IN), TypeError, "got a dictionary"),
+        (lambda: bp.Model((4,), _IN), TypeError, "inputs must be a bp.Input"),
+        (lambda: bp.Model(_IN, bp.Linear(3)), TypeError, "outputs must be what a layer"),
+        (
+            lambda: bp.Model(_IN, bp.Linear(2)(bp.Input((3,)))),
+            ValueError,
+            r"depends on Input\(shape=\(3,\)\), which is not among the inputs",
+        ),
+        (
+            lambda: bp.Model(_IN, bp.ReLU(name="a")(bp.Tanh(name="a")(_IN))),
+            ValueError,
+            "two layers have the name 'a'",
+        ),
+        (lambda: bp.functional.filter_image(np.ones(3), np.eye(2)), ValueError, "image must be"),
+        (lambda: bp.functional.filter_image(np.eye(3), np.ones(2)), ValueError, "kernel must be"),
+        (
+            lambda: bp.functional.filter_image(np.eye(3), np.eye(4), "valid"),
+            ValueError,
+            "filter_image: the window is larger than the padded input",
+        ),
+        (lambda: bp.functional.filter_image(X, np.eye(2), "full"), ValueError, "filter_image: pad"),
+        (lambda: bp.functional.im2col(X, 3), ValueError, "x must be .n, height, width, channels"),
+        (lambda: bp.functional.im2col(X[None], 0), ValueError, "im2col: kernel_size must be >= 1"),
+        (lambda: bp.functional.im2col(X[None], 7), ValueError, "im2col: the window is larger"),
+        (
+            lambda: bp.functional.col2im(X[None], 6, 3),
+            ValueError,
+            r"columns must have the windows \(4,\), as the size is \(6,\), got \(6,\)",
+        ),
+        (lambda: bp.functional.col2im(X[None], 8, 3), ValueError, "a multiple of 3 columns"),
+    ],
+)
+def test_bad_layers_graphs_and_functions(
+    make: object, error: type[Exception], message: str
+) -> None:
+    with pytest.raises(error, match=message):
+        make()
+
+
 def test_descriptions_do_not_change() -> None:
     layer = bp.Linear(3)
     with pytest.raises(AttributeError, match="can't be changed"):

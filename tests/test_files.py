@@ -15,15 +15,33 @@ import pybp as bp
 from pybp.files import LAYERS
 from pybp.initializers import INITIALIZERS
 
-LAYER_ARGUMENTS = {"Linear": {"units": 3}, "Reshape": {"shape": (2, -1)}}
+LAYER_ARGUMENTS = {
+    "Linear": {"units": 3},
+    "Reshape": {"shape": (2, -1)},
+    "Conv2d": {"channels": 4, "kernel_size": (3, 2), "padding": ((1, 0), 2), "groups": 2},
+    "Conv1d": {"channels": 4, "kernel_size": 3, "padding": "same", "flip": True},
+    "ConvTranspose2d": {"channels": 4, "kernel_size": 3, "stride": (2, 1), "dilation": 2},
+    "Upsample2d": {"scale_factor": (2, 1)},
+    "LayerNorm": {"axes": -1},
+}
+LAYER_ARGUMENTS |= {
+    name: {"kernel_size": 3, "stride": 1, "padding": 1}
+    for name in ("MaxPool1d", "MaxPool2d", "AvgPool1d", "AvgPool2d")
+}
+ELSEWHERE = {"Input", "Add"}  # they stand in the nets below
+PLANE = {name for name in LAYERS if name.endswith("2d")}
+LINE = {name for name in LAYERS if name.endswith("1d")}
+
+
+def _layers(names: set[str]) -> list[bp.layers.Layer]:
+    """Return one layer of each kind, the global pools left out."""
+    chosen = [name for name in LAYERS if name in names and not name.startswith("Global")]
+    return [LAYERS[name](**LAYER_ARGUMENTS.get(name, {})) for name in chosen]
 
 
 def _everything() -> bp.Sequential:
-    """Return a net with every layer and every initialiser."""
-    layers: list[bp.layers.Layer] = []
-    for name, kind in LAYERS.items():
-        if name not in ("Layer", "Activation"):
-            layers.append(kind(**LAYER_ARGUMENTS.get(name, {})))
+    """Return a net with every layer for any sample and every initialiser."""
+    layers = _layers(LAYERS.keys() - PLANE - LINE - ELSEWHERE)
     layers.append(bp.Flatten())
     for name, kind in INITIALIZERS.items():
         layers.append(
@@ -31,6 +49,35 @@ def _everything() -> bp.Sequential:
         )
     layers += [layers[-1], bp.Linear(2, name="head")]
     return bp.Sequential(layers, seed=3).build((4, 3))
+
+
+def _pictures() -> bp.Model:
+    """Return a graph with every layer for pictures and sequences."""
+    x = bp.Input((4, 8, 6), layout="channels_first")
+    h: object = x
+    for layer in _layers(PLANE):
+        h = layer(h)
+    pools = [bp.GlobalAvgPool2d()(h), bp.GlobalMaxPool2d()(h)]
+    line: object = bp.Reshape((-1, 4))(h)
+    for layer in _layers(LINE):
+        line = layer(line)
+    pools += [bp.GlobalAvgPool1d()(line), bp.GlobalMaxPool1d()(line)]
+    return bp.Model(x, bp.Add()(pools), seed=3)
+
+
+def test_the_nets_of_these_tests_have_every_layer() -> None:
+    found = {type(layer).__name__ for net in (_everything(), _pictures()) for layer in net.layers}
+    assert found == set(LAYERS)
+
+
+def test_a_graph_comes_back_as_it_was(tmp_path: Path, backend: str) -> None:
+    net = _pictures()
+    net.save(tmp_path / "net.safetensors")
+    again = bp.load(tmp_path / "net.safetensors")
+    assert again.summary() == net.summary()
+    assert again.params.flat.tobytes() == net.params.flat.tobytes()
+    x = np.random.default_rng(0).normal(size=(3, 4, 8, 6))
+    np.testing.assert_array_equal(again.predict(x), net.predict(x))
 
 
 def test_a_net_comes_back_as_it_was(tmp_path: Path, backend: str) -> None:
@@ -41,6 +88,7 @@ def test_a_net_comes_back_as_it_was(tmp_path: Path, backend: str) -> None:
     assert again.layers[-2] is again.layers[-3]
     assert (again.dtype, again.seed, again.input_shape) == (net.dtype, net.seed, net.input_shape)
     assert again.params.flat.tobytes() == net.params.flat.tobytes()
+    assert again.buffers.flat.tobytes() == net.buffers.flat.tobytes()
     x = np.random.default_rng(0).normal(size=(3, 4, 3))
     np.testing.assert_array_equal(again.predict(x), net.predict(x))
 
@@ -50,7 +98,7 @@ def test_the_safetensors_package_reads_it(tmp_path: Path) -> None:
     net.save(tmp_path / "net.safetensors")
     with safe_open(str(tmp_path / "net.safetensors"), framework="numpy") as file:
         names = set(file.keys())
-    assert names == set(net.params)
+    assert names == {*net.params, *net.buffers}
     arrays = bp.load_arrays(tmp_path / "net.safetensors")
     np.testing.assert_array_equal(arrays["head.weight"], net.params["head.weight"])
 
@@ -75,7 +123,8 @@ def _rewrite(path: Path, change: object) -> None:
     ("change", "message"),
     [
         (lambda d, a: d.update(format=2), "format 2"),
-        (lambda d, a: d.update(kind="Model"), "kind 'Model'"),
+        (lambda d, a: d.update(kind="Forest"), "kind 'Forest'"),
+        (lambda d, a: d.update(kind="Model"), "inputs"),
         (lambda d, a: d.update(dtype="int8"), "dtype"),
         (lambda d, a: d.pop("layers"), "layers"),
         (lambda d, a: d["layers"].append({"type": "os.system"}), "broken|unknown"),
@@ -105,9 +154,51 @@ def test_a_wrong_description_is_a_value_error(tmp_path: Path, change: object, me
         bp.load(path)
 
 
-def test_damaged_files_are_value_errors(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda d, a: d["inputs"].pop(), "broken"),
+        (lambda d, a: d["order"].pop(), "broken"),
+        (lambda d, a: d.update(inputs=[]), "broken"),
+        (lambda d, a: d.update(inputs=[], order=[]), "only Input"),
+        (lambda d, a: d["inputs"].__setitem__(0, [1]), "only Input"),
+        (lambda d, a: d["inputs"].__setitem__(1, [-1]), "read each other"),
+        (lambda d, a: d["inputs"].__setitem__(1, [2]), "node 1 can't read the nodes"),
+        (lambda d, a: d["inputs"].__setitem__(1, [1]), "node 1 can't read the nodes"),
+        (lambda d, a: d["inputs"].__setitem__(1, []), "read each other"),
+        (lambda d, a: d["inputs"].__setitem__(1, [0, 0]), "broken"),
+        (lambda d, a: d["inputs"].__setitem__(1, [0.5]), "whole number"),
+        (lambda d, a: d["inputs"].__setitem__(1, 0), "broken"),
+        (lambda d, a: d["inputs"].__setitem__(3, [0, 0]), "node 2 is read by nobody"),
+        (lambda d, a: d["order"].__setitem__(0, 1), "only Input"),
+        (lambda d, a: d["order"].__setitem__(1, 0), "only Input"),
+        (lambda d, a: d["layers"][0].update(shape=[4, 4, "a"]), "whole numbers"),
+        (lambda d, a: d["layers"][0].update(shape=[5, 4, 3]), "takes samples of shape"),
+        (lambda d, a: d["layers"][0].update(layout="upside_down"), "layout"),
+        (lambda d, a: d["layers"][1].update(padding=[[1, 2]]), "padding"),
+        (lambda d, a: d["layers"][1].update(kernel_size=[10**9] * 2), "larger"),
+        (lambda d, a: d["layers"][1].update(kernel_size=[[3]]), "kernel_size"),
+        (lambda d, a: d["layers"][1].update(channels=10**12), "of one shape"),
+        (lambda d, a: a.pop("1.running_var"), "should hold the arrays"),
+        (lambda d, a: a.update({"1.running_var": np.zeros(2)}), "should hold the arrays"),
+    ],
+)
+def test_a_wrong_graph_is_a_value_error(tmp_path: Path, change: object, message: str) -> None:
+    path = tmp_path / "net.safetensors"
+    x = bp.Input((4, 4, 3))
+    h = bp.BatchNorm()(bp.Conv2d(3, 3, padding="same")(x))
+    bp.Model(x, bp.Add()([x, h])).save(path)
+    _rewrite(path, change)
+    with pytest.raises(ValueError, match=message):
+        bp.load(path)
+
+
+@pytest.mark.parametrize(
+    "make", [lambda: bp.Sequential([bp.Linear(3), bp.Tanh()]).build((2,)), _pictures]
+)
+def test_damaged_files_are_value_errors(tmp_path: Path, make: object) -> None:
     path, broken = tmp_path / "net.safetensors", tmp_path / "broken.safetensors"
-    bp.Sequential([bp.Linear(3), bp.Tanh()]).build((2,)).save(path)
+    make().save(path)
     whole = path.read_bytes()
     rng = np.random.default_rng(0)
     for _ in range(300):

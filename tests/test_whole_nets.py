@@ -58,6 +58,49 @@ NETS: dict[str, tuple[Callable[[], Layers], tuple[int, ...]]] = {
     "activation first": (lambda: [bp.Tanh(), bp.Linear(3)], (5,)),
     "ends in relu": (lambda: [bp.Linear(4), bp.Linear(3), bp.ReLU()], (5,)),
 }
+# a bias before a batch norm would have the gradient 0, all rounding
+PICTURES = {
+    "conv": [bp.Conv2d(4, 3), bp.Tanh()],
+    "conv relu": [bp.Conv2d(4, 3), bp.ReLU()],
+    "conv, stride, uneven padding": [bp.Conv2d(4, (3, 2), (2, 1), ((0, 1), (2, 1))), bp.Tanh()],
+    "conv, dilation, groups, flip": [bp.Conv2d(4, 2, dilation=2, groups=2, flip=True), bp.Tanh()],
+    "depthwise": [bp.Conv2d(4, 3, padding="same", groups=2, bias=False), bp.GELU()],
+    "two convs": [bp.Conv2d(3, 3, padding=1), bp.Sigmoid(), bp.Conv2d(4, 3, stride=2), bp.Tanh()],
+    "conv transpose": [bp.ConvTranspose2d(4, 3, 2, 1, 1), bp.Tanh()],
+    "conv transpose, groups": [
+        bp.ConvTranspose2d(4, (2, 3), padding=((1, 0), 0), groups=2, dilation=2, bias=False),
+        bp.SiLU(),
+    ],
+    "upsample": [bp.Upsample2d((2, 1)), bp.Conv2d(2, 2), bp.Tanh()],
+    "max pool": [bp.MaxPool2d(2)],
+    "max pool that overlaps": [bp.Conv2d(3, 2), bp.Tanh(), bp.MaxPool2d(3, 2, 1, ceil_mode=True)],
+    "max pool, dilation": [bp.MaxPool2d(2, 1, dilation=(2, 1))],
+    "max pool after relu": [bp.Conv2d(3, 2), bp.ReLU(), bp.MaxPool2d(2)],
+    "average pool": [bp.AvgPool2d(3, 2, 1, count_include_pad=False), bp.Tanh()],
+    "average pool, ceil": [bp.AvgPool2d(2, 3, ceil_mode=True, dilation=2), bp.Tanh()],
+    "global average": [bp.Conv2d(5, 3), bp.Tanh(), bp.GlobalAvgPool2d()],
+    "global maximum": [bp.Conv2d(5, 3), bp.Tanh(), bp.GlobalMaxPool2d()],
+    "batch norm": [bp.Conv2d(3, 3, bias=False), bp.BatchNorm(), bp.Tanh()],
+    "batch norm, relu": [bp.Conv2d(3, 3, bias=False), bp.BatchNorm(momentum=0.3), bp.ReLU()],
+    "batch norm, not affine": [bp.BatchNorm(affine=False), bp.Tanh()],
+    "layer norm": [bp.LayerNorm(), bp.Tanh(), bp.LayerNorm(axes=(1, 2, 3))],
+    "spatial dropout": [bp.Conv2d(4, 2), bp.SpatialDropout(0.4), bp.Tanh()],
+    "channels first": [bp.Input((7, 6, 2), layout="channels_first"), bp.Conv2d(3, 2), bp.Tanh()],
+}
+LINES = {
+    "conv, one axis": [bp.Conv1d(4, 3, 2, padding=(0, 2)), bp.Tanh(), bp.MaxPool1d(2)],
+    "pools, one axis": [bp.AvgPool1d(3, 1, 1), bp.Conv1d(3, 2, dilation=3), bp.GlobalAvgPool1d()],
+    "global, one axis": [
+        bp.Conv1d(4, 3, bias=False),
+        bp.BatchNorm(),
+        bp.Softplus(),
+        bp.GlobalMaxPool1d(),
+    ],
+}
+for shape, nets in (((7, 6, 2), PICTURES), ((9, 2), LINES)):
+    for title, layers in nets.items():
+        whole = [*layers, bp.Flatten(), bp.Linear(3)]
+        NETS[title] = ((lambda whole=whole: list(whole)), shape)
 
 
 def _net(name: str, dtype: str, seed: int = 0) -> bp.Sequential:

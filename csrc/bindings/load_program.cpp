@@ -109,7 +109,8 @@ DType real_type(const std::string& name) {
 DType buffer_type(const std::string& name, DType real, const std::string& buffer) {
     if (name == "real") return real;
     if (name == "int32") return DType::int32;
-    fail(buffer + ": expected dtype 'real' or 'int32', got '" + name + "'");
+    if (name == "uint8") return DType::uint8;
+    fail(buffer + ": expected dtype 'real', 'int32' or 'uint8', got '" + name + "'");
 }
 
 Buffer load_buffer(const py::tuple& entry, DType real, const std::string& name) {

@@ -3,6 +3,7 @@
 #include "philox.h"
 #include "softmax.h"
 #include "table.h"
+#include "transpose.h"
 
 namespace pybp {
 namespace {
@@ -43,6 +44,25 @@ void bias_activate(Activation function, T alpha, const T* b, T* y, std::ptrdiff_
             });
         }
     });
+}
+
+template <class T>
+void add(Activation function, T alpha, const T* a, const T* b, T* y, std::ptrdiff_t count) {
+    const Parameters<T> parameters{alpha, T{0}};
+    with_activation(function, [&](auto f) {
+        for_each_vector<T>(count, [&](std::ptrdiff_t i, auto head) {
+            const V<T> sum = load(a + i, head) + load(b + i, head);
+            store(y + i, f.template value<T>(sum, parameters), head);
+        });
+    });
+}
+
+template <class T>
+void bias(Activation function, T alpha, const T* x, const T* b, T* y, std::ptrdiff_t rows,
+          std::ptrdiff_t columns) {
+    for (std::ptrdiff_t r = 0; r < rows; ++r) {
+        add(function, alpha, x + r * columns, b, y + r * columns, columns);
+    }
 }
 
 template <class T>
@@ -96,6 +116,41 @@ void dropout(std::uint64_t seed, std::uint32_t stream, std::uint64_t step, doubl
         for (std::ptrdiff_t i = from; i < to; ++i) {
             const T kept = in[i] * scale;  // read in any case, so that the loop has no branch
             out[i] = words[i] >= threshold ? kept : T{0};
+        }
+    }
+}
+
+template <class T>
+void drop_channels(const T* factors, const T* x, T* y, std::ptrdiff_t rows,
+                   std::ptrdiff_t columns) {
+    for (std::ptrdiff_t r = 0; r < rows; ++r) {
+        for_each_vector<T>(columns, [&](std::ptrdiff_t c, auto head) {
+            const V<T> factor = load(factors + c, head);
+            const V<T> kept = load(x + r * columns + c, head) * factor;
+            store(y + r * columns + c, factor == T{0} ? V<T>{} : kept, head);
+        });
+    }
+}
+
+template <class T>
+void transpose(const T* x, std::ptrdiff_t stride, T* y, std::ptrdiff_t rows,
+               std::ptrdiff_t columns) {
+    for (std::ptrdiff_t r = 0; r < rows; r += kLanes<T>) {
+        const T* block = x + r * stride;
+        const std::ptrdiff_t height = rows - r < kLanes<T> ? rows - r : kLanes<T>;
+        const Head<T> head(height);
+        const RowPointers<T> pointers(block, stride);
+        for (std::ptrdiff_t c = 0; c < columns; c += kPiece<T>) {
+            const std::ptrdiff_t width = columns - c < kPiece<T> ? columns - c : kPiece<T>;
+            V<T> moved[kPiece<T>];
+            if (height == kLanes<T> && width == kPiece<T>) {
+                load_columns(pointers, stride, c, moved);
+            } else {
+                load_edge_columns(block + c, stride, height, width, moved);
+            }
+            for (std::ptrdiff_t i = 0; i < width; ++i) {
+                store(y + (c + i) * rows + r, moved[i], head);
+            }
         }
     }
 }
@@ -161,9 +216,13 @@ void fill(ElementwiseKernels<T>& table) {
     table.activate = activate<T>;
     table.activate_grad = activate_grad<T>;
     table.bias_activate = bias_activate<T>;
+    table.add = add<T>;
+    table.bias = bias<T>;
     table.softmax = softmax<T>;
     table.softmax_grad = softmax_grad<T>;
     table.dropout = dropout<T>;
+    table.drop_channels = drop_channels<T>;
+    table.transpose = transpose<T>;
     table.column_sums = column_sums<T>;
     table.exp = map_exp<T>;
     table.expm1 = map_expm1<T>;

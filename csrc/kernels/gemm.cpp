@@ -8,32 +8,34 @@ namespace pybp {
 namespace {
 
 // The largest tile that leaves no sum outside the registers: rows x 2 vectors, two registers for
-// B and one for the broadcast of A.
+// B and one for the broadcast of A. Where one vector holds all columns, more rows keep the chains
+// of multiply-adds from waiting for each other: 8 are needed at least.
 constexpr int kPanelVectors = 2;
 #if defined(__AVX512F__)
 constexpr int kTileRows = 14;  // 28 of 32 registers
+constexpr int kNarrowRows = 14;
 #elif defined(__AVX2__)
 constexpr int kTileRows = 6;  // 12 of 16
+constexpr int kNarrowRows = 12;
 #elif defined(__aarch64__)
 constexpr int kTileRows = 8;  // 16 of 32: more makes GCC spill
+constexpr int kNarrowRows = 8;
 #else
 constexpr int kTileRows = 4;  // 8 of 16; products without FMA need registers of their own
+constexpr int kNarrowRows = 8;
 #endif
 
 template <class T>
 constexpr std::ptrdiff_t kPanel = kPanelVectors * kLanes<T>;
 
-// Picks the tile of the right height and width.
-template <class T, AOrder kOrder, int kRows>
-PYBP_INLINE void run_tile(std::ptrdiff_t rows, std::ptrdiff_t vectors, const TileArgs<T>& args,
-                          Head<T> last) {
+// Picks the tile of the right height, of at most kRows.
+template <class T, AOrder kOrder, int kVectors, int kRows>
+PYBP_INLINE void run_tile(std::ptrdiff_t rows, const TileArgs<T>& args, Head<T> last) {
     if constexpr (kRows > 0) {
         if (rows != kRows) {
-            run_tile<T, kOrder, kRows - 1>(rows, vectors, args, last);
-        } else if (vectors == 1) {
-            tile<T, kRows, 1, kOrder>(args, last);
+            run_tile<T, kOrder, kVectors, kRows - 1>(rows, args, last);
         } else {
-            tile<T, kRows, 2, kOrder>(args, last);
+            tile<T, kRows, kVectors, kOrder>(args, last);
         }
     }
 }
@@ -49,11 +51,18 @@ void run_strip(const GemmBlock<T>& block) {
     args.c_row = block.c_row;
     args.k = block.k;
     args.accumulate = block.accumulate;
+    args.first_run = block.first_run;
+    args.run = block.run;
+    args.skips = block.skips;
     for (std::ptrdiff_t left = block.n; left > 0; left -= kPanel<T>) {
         const std::ptrdiff_t vectors = left > kLanes<T> ? 2 : 1;
         const std::ptrdiff_t in_last = left - (vectors - 1) * kLanes<T>;
         const Head<T> last(in_last < kLanes<T> ? in_last : kLanes<T>);
-        run_tile<T, kOrder, kTileRows>(block.m, vectors, args, last);
+        if (vectors == 1) {
+            run_tile<T, kOrder, 1, kNarrowRows>(block.m, args, last);
+        } else {
+            run_tile<T, kOrder, 2, kTileRows>(block.m, args, last);
+        }
         args.b += block.b_panel;
         args.c += kPanel<T>;
     }
@@ -145,6 +154,8 @@ template <class T>
 void fill(GemmKernels<T>& table) {
     table.rows = kTileRows;
     table.panel = kPanel<T>;
+    table.narrow_rows = kNarrowRows;
+    table.narrow = kLanes<T>;
     table.strip = strip<T>;
     table.few_rows = few_rows<T>;
     table.pack_b = pack_b<T>;

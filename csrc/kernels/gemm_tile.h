@@ -21,6 +21,9 @@ struct TileArgs {
     std::ptrdiff_t c_row;
     std::ptrdiff_t k;  // the length of one chain
     bool accumulate;
+    std::ptrdiff_t first_run;  // A's runs, as in GemmBlock
+    std::ptrdiff_t run;
+    const std::ptrdiff_t* skips;
 };
 
 // Adds the sums of one chain to C, or writes them.
@@ -65,24 +68,35 @@ template <class T, int kRows, int kVectors, AOrder kOrder>
     const std::ptrdiff_t a_stride = args.a_stride;
     const T* b = args.b;
     const std::ptrdiff_t b_row = args.b_row;
-    for (std::ptrdiff_t k = args.k; k > 0; --k) {
-        V<T> vectors[kVectors];
+    const std::ptrdiff_t* skips = args.skips;
+    std::ptrdiff_t length = args.first_run;
+    for (std::ptrdiff_t left = args.k;;) {
+        if (length > left) length = left;
+        left -= length;
+        for (std::ptrdiff_t k = length; k > 0; --k) {
+            V<T> vectors[kVectors];
 #pragma GCC unroll 32
-        for (int j = 0; j < kVectors - 1; ++j) vectors[j] = load(b + j * kLanes<T>);
-        vectors[kVectors - 1] = load(b + (kVectors - 1) * kLanes<T>, last);
+            for (int j = 0; j < kVectors - 1; ++j) vectors[j] = load(b + j * kLanes<T>);
+            vectors[kVectors - 1] = load(b + (kVectors - 1) * kLanes<T>, last);
 #pragma GCC unroll 32
-        for (int i = 0; i < kRows; ++i) {
-            const T scalar = kOrder == AOrder::along_k ? a[i / 3][(i % 3) * a_stride] : a[0][i];
+            for (int i = 0; i < kRows; ++i) {
+                const T scalar = kOrder == AOrder::along_k ? a[i / 3][(i % 3) * a_stride] : a[0][i];
 #pragma GCC unroll 32
-            for (int j = 0; j < kVectors; ++j) sums[i][j] = scalar * vectors[j] + sums[i][j];
+                for (int j = 0; j < kVectors; ++j) sums[i][j] = scalar * vectors[j] + sums[i][j];
+            }
+            b += b_row;
+            if constexpr (kOrder == AOrder::along_k) {
+#pragma GCC unroll 32
+                for (int g = 0; g < kGroups; ++g) a[g] += 1;
+            } else {
+                a[0] += a_stride;
+            }
         }
-        b += b_row;
-        if constexpr (kOrder == AOrder::along_k) {
+        if (left == 0) break;
+        const std::ptrdiff_t skip = *skips++;
 #pragma GCC unroll 32
-            for (int g = 0; g < kGroups; ++g) a[g] += 1;
-        } else {
-            a[0] += a_stride;
-        }
+        for (int g = 0; g < kGroups; ++g) a[g] += skip;
+        length = args.run;
     }
     store_tile<T, kRows, kVectors>(sums, args.c, args.c_row, args.accumulate, last);
 }

@@ -62,6 +62,8 @@ const char* name_of(DType dtype) {
             return "float64";
         case DType::int32:
             return "int32";
+        case DType::uint8:
+            return "uint8";
     }
     return "";
 }

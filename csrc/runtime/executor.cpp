@@ -8,12 +8,16 @@
 #include <utility>
 
 #include "cpu.h"
+#include "run_conv.h"
 #include "run_dense.h"
 #include "run_elementwise.h"
 #include "run_loss.h"
+#include "run_norm.h"
+#include "run_pool.h"
 #include "run_update.h"
 
 namespace pybp {
+
 namespace {
 
 using Clock = std::chrono::steady_clock;

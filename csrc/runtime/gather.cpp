@@ -60,6 +60,8 @@ ConvertRow convert_row(SourceType from, DType to) {
             return convert_to<double>(from);
         case DType::int32:
             return convert_to<std::int32_t>(from);
+        case DType::uint8:
+            break;  // verify() refuses data of this type
     }
     return nullptr;
 }
@@ -72,6 +74,8 @@ bool same_type(SourceType from, DType to) {
             return from == SourceType::f64;
         case DType::int32:
             return from == SourceType::i32;
+        case DType::uint8:
+            break;
     }
     return false;
 }

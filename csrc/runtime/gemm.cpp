@@ -124,6 +124,9 @@ class Part {
         block.n = columns_;
         block.k = length;
         block.accumulate = args_.accumulate || k > 0;
+        block.first_run = length;
+        block.run = 0;
+        block.skips = nullptr;
         return block;
     }
 
@@ -145,7 +148,7 @@ class Part {
 
     // All strips of one chunk of k. Rows are dealt evenly: 16 rows are 8 + 8, not 14 + 2.
     void run_chunk(std::ptrdiff_t k, std::ptrdiff_t length) {
-        const std::ptrdiff_t strips = divide_up(row_end_ - row_begin_, kernels_.rows);
+        const std::ptrdiff_t strips = divide_up(row_end_ - row_begin_, kernels_.height(columns_));
         for (std::ptrdiff_t strip = 0, row = row_begin_; strip < strips; ++strip) {
             const std::ptrdiff_t rows = (row_end_ - row) / (strips - strip);
             GemmBlock<T> part = block(row, rows, k, length);

@@ -17,11 +17,14 @@
 
 namespace pybp {
 
-#define PYBP_DECLARE(level)                                                       \
-    extern "C" void pybp_gemm_##level(GemmKernels<float>*, GemmKernels<double>*); \
-    extern "C" void pybp_elementwise_##level(ElementwiseKernels<float>*,          \
-                                             ElementwiseKernels<double>*);        \
-    extern "C" void pybp_loss_##level(LossKernels<float>*, LossKernels<double>*); \
+#define PYBP_DECLARE(level)                                                                      \
+    extern "C" void pybp_gemm_##level(GemmKernels<float>*, GemmKernels<double>*);                \
+    extern "C" void pybp_elementwise_##level(ElementwiseKernels<float>*,                         \
+                                             ElementwiseKernels<double>*);                       \
+    extern "C" void pybp_loss_##level(LossKernels<float>*, LossKernels<double>*);                \
+    extern "C" void pybp_pool_##level(PoolKernels<float>*, PoolKernels<double>*);                \
+    extern "C" void pybp_depthwise_##level(DepthwiseKernels<float>*, DepthwiseKernels<double>*); \
+    extern "C" void pybp_norm_##level(NormKernels<float>*, NormKernels<double>*);                \
     extern "C" void pybp_update_##level(UpdateKernels<float>*, UpdateKernels<double>*);
 PYBP_EACH_LEVEL(PYBP_DECLARE)
 #undef PYBP_DECLARE
@@ -56,6 +59,9 @@ std::vector<Level>& levels() {
         pybp_gemm_##level(&entry.single.gemm, &entry.wide.gemm);                      \
         pybp_elementwise_##level(&entry.single.elementwise, &entry.wide.elementwise); \
         pybp_loss_##level(&entry.single.loss, &entry.wide.loss);                      \
+        pybp_pool_##level(&entry.single.pool, &entry.wide.pool);                      \
+        pybp_depthwise_##level(&entry.single.depthwise, &entry.wide.depthwise);       \
+        pybp_norm_##level(&entry.single.norm, &entry.wide.norm);                      \
         pybp_update_##level(&entry.single.update, &entry.wide.update);                \
         list.push_back(entry);                                                        \
     }

@@ -13,6 +13,9 @@ struct Kernels {
     GemmKernels<T> gemm;
     ElementwiseKernels<T> elementwise;
     LossKernels<T> loss;
+    DepthwiseKernels<T> depthwise;
+    PoolKernels<T> pool;
+    NormKernels<T> norm;
     UpdateKernels<T> update;
 };
 

@@ -8,11 +8,20 @@
 
 namespace pybp {
 
-enum class DType { float32, float64, int32 };
+enum class DType { float32, float64, int32, uint8 };
 
 constexpr std::ptrdiff_t size_of(DType dtype) {
-    return dtype == DType::float64 ? std::ptrdiff_t{8} : std::ptrdiff_t{4};
+    switch (dtype) {
+        case DType::float64:
+            return 8;
+        case DType::uint8:
+            return 1;
+        default:
+            return 4;
+    }
 }
+
+constexpr bool is_real(DType dtype) { return dtype == DType::float32 || dtype == DType::float64; }
 
 // An array at `offset` bytes behind the base of its slot. The slots below the number of segments
 // are fixed memory; the others are data slots, whose base changes from step to step.

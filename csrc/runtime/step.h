@@ -39,6 +39,12 @@ struct Step {
     const std::int32_t* labels(Operand operand) const {
         return static_cast<const std::int32_t*>(address(operand));
     }
+    std::uint8_t* bytes(Operand operand) const {
+        return static_cast<std::uint8_t*>(address(operand));
+    }
+    std::int32_t* words(Operand operand) const {
+        return static_cast<std::int32_t*>(address(operand));
+    }
 
   private:
     void* address(Operand operand) const {

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 import pybp._core as _core
-from pybp.arrays import FLOAT_TYPES, Array, aligned_zeros
+from pybp.arrays import Array, aligned_zeros, element_type
 from pybp.program.ops import N, Op
 from pybp.program.plan import make_plan
 from pybp.program.program import DATA_ROLES, Buffer, Program
@@ -50,7 +50,7 @@ class NativeExecutor:
     def _view(self, name: str, rows: int) -> Array:
         buffer = self.program.buffers[name]
         shape = tuple(rows if extent == N else extent for extent in buffer.shape)
-        dtype = np.int32 if buffer.dtype == "int32" else FLOAT_TYPES[self.program.dtype]
+        dtype = element_type(buffer.dtype, self.program.dtype)
         size = int(np.prod(shape, dtype=np.int64)) * np.dtype(dtype).itemsize
         offset = self._offsets[name]
         return self._work[offset : offset + size].view(dtype).reshape(shape)

@@ -10,8 +10,9 @@ from typing import Any
 
 import numpy as np
 
-from pybp.arrays import FLOAT_TYPES, Array
-from pybp.backends.numpy_ops import NUMPY_OPS, Step
+from pybp.arrays import Array, element_type
+from pybp.backends.numpy_ops import NUMPY_OPS
+from pybp.backends.numpy_step import Step
 from pybp.program.ops import Op
 from pybp.program.program import Buffer, Program
 
@@ -76,7 +77,7 @@ class NumpyExecutor:
         self._values[name] = np.array(value, self._type(self.program.buffers[name]))
 
     def _type(self, buffer: Buffer) -> type[np.generic]:
-        return np.int32 if buffer.dtype == "int32" else FLOAT_TYPES[self.program.dtype]
+        return element_type(buffer.dtype, self.program.dtype)
 
     def _take(self, data: Sequence[Array], rows: Any) -> None:
         for buffer, array in zip(self._data, data, strict=True):

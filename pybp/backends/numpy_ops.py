@@ -7,21 +7,26 @@ views that the caller holds.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
-from typing import Any, NamedTuple
 
 import numpy as np
 
-from pybp.arrays import Array
-from pybp.backends.numpy_activations import ACTIVATION_FUNCTIONS
+from pybp.backends.numpy_conv import CONV_OPS
 from pybp.backends.numpy_losses import log_softmax, loss_op
+from pybp.backends.numpy_norm import NORM_OPS
+from pybp.backends.numpy_pool import POOL_OPS
+from pybp.backends.numpy_step import Arrays, Step, accumulated, activation, slope
 from pybp.program.ops import (
     SGD,
     Accuracy,
     Activate,
     ActivateGrad,
     Adam,
+    Add,
     BCEWithLogitsLoss,
+    Bias,
+    BiasGrad,
     Dense,
     DenseGradInput,
     DenseGradWeight,
@@ -30,6 +35,7 @@ from pybp.program.ops import (
     ElementwiseLoss,
     LabelLoss,
     Loss,
+    MoveChannels,
     NormLoss,
     Op,
     Reshape,
@@ -40,59 +46,32 @@ from pybp.program.ops import (
 from pybp.random import dropout_mask
 
 
-class Step(NamedTuple):
-    """What varies from step to step: the random state, the scalars, and where results go."""
-
-    seed: int
-    number: int
-    hyper: Array  # [k], in the order of the update op's ``hyper``
-    results: Array  # [m], float64
-
-
-Arrays = dict[str, Any]
-
-
-def _activation(name: str, alpha: float, beta: float, x: Array) -> Array:
-    with np.errstate(over="ignore", invalid="ignore"):
-        return ACTIVATION_FUNCTIONS[name][0](x, alpha, beta).astype(x.dtype)
-
-
-def _slope(name: str, alpha: float, beta: float, saved: Array) -> Array:
-    with np.errstate(over="ignore", invalid="ignore"):
-        return ACTIVATION_FUNCTIONS[name][1](saved, alpha, beta).astype(saved.dtype)
-
-
 def _dense(op: Dense, a: Arrays, step: Step) -> Arrays:
     z = a["x"] @ a["w"]
     if op.b:
         z = z + a["b"]
-    return {"y": _activation(op.activation, op.alpha, 0.0, z)}
+    return {"y": activation(op.activation, op.alpha, 0.0, z)}
 
 
 def _dense_grad_input(op: DenseGradInput, a: Arrays, step: Step) -> Arrays:
     dx = a["dy"] @ a["w"].T
     if op.x:
-        dx = dx * _slope(op.activation, op.alpha, 0.0, a["x"])
+        dx = dx * slope(op.activation, op.alpha, 0.0, a["x"])
     return {"dx": dx}
 
 
 def _dense_grad_weight(op: DenseGradWeight, a: Arrays, step: Step) -> Arrays:
     x = a["x"].reshape(-1, a["x"].shape[-1])
     dy = a["dy"].reshape(-1, a["dy"].shape[-1])
-    dw = x.T @ dy
-    db = np.sum(dy, axis=0)
-    if op.accumulate:
-        dw = a["dw"] + dw
-        db = a["db"] + db if op.db else db
-    return {"dw": dw, "db": db}
+    return accumulated(op, a, {"dw": x.T @ dy, "db": np.sum(dy, axis=0)})
 
 
 def _activate(op: Activate, a: Arrays, step: Step) -> Arrays:
-    return {"y": _activation(op.function, op.alpha, op.beta, a["x"])}
+    return {"y": activation(op.function, op.alpha, op.beta, a["x"])}
 
 
 def _activate_grad(op: ActivateGrad, a: Arrays, step: Step) -> Arrays:
-    return {"dx": a["dy"] * _slope(op.function, op.alpha, op.beta, a["saved"])}
+    return {"dx": a["dy"] * slope(op.function, op.alpha, op.beta, a["saved"])}
 
 
 def _softmax(op: Softmax, a: Arrays, step: Step) -> Arrays:
@@ -109,13 +88,33 @@ def _softmax_grad(op: SoftmaxGrad, a: Arrays, step: Step) -> Arrays:
 
 def _dropout(op: Dropout, a: Arrays, step: Step) -> Arrays:
     x = a["x"]
-    mask = dropout_mask(step.seed, op.stream, step.number, op.p, x.size).reshape(x.shape)
+    drawn = (len(x), *(1,) * (x.ndim - 2), x.shape[-1]) if op.per_channel else x.shape
+    count = math.prod(drawn)
+    mask = dropout_mask(step.seed, op.stream, step.number, op.p, count).reshape(drawn)
     scale = x.dtype.type(1 / (1 - op.p) if op.p < 1 else 0)
     return {"y": (np.where(mask, x, 0) * scale).astype(x.dtype)}
 
 
 def _reshape(op: Reshape, a: Arrays, step: Step) -> Arrays:
     return {"y": a["x"].reshape(-1, *op.shape)}
+
+
+def _add(op: Add, a: Arrays, step: Step) -> Arrays:
+    return {"y": activation(op.activation, op.alpha, 0.0, a["a"] + a["b"])}
+
+
+def _bias(op: Bias, a: Arrays, step: Step) -> Arrays:
+    return {"y": activation(op.activation, op.alpha, 0.0, a["x"] + a["b"])}
+
+
+def _bias_grad(op: BiasGrad, a: Arrays, step: Step) -> Arrays:
+    dy = a["dy"]
+    return accumulated(op, a, {"db": np.sum(dy, axis=tuple(range(dy.ndim - 1)))})
+
+
+def _move_channels(op: MoveChannels, a: Arrays, step: Step) -> Arrays:
+    x = a["x"]
+    return {"y": np.moveaxis(x, 1, -1) if op.last else np.moveaxis(x, -1, 1)}
 
 
 def _loss(op: Loss, a: Arrays, step: Step) -> Arrays:
@@ -188,6 +187,13 @@ NUMPY_OPS: dict[type[Op], Callable[..., Arrays]] = {
     SoftmaxGrad: _softmax_grad,
     Dropout: _dropout,
     Reshape: _reshape,
+    Add: _add,
+    Bias: _bias,
+    BiasGrad: _bias_grad,
+    MoveChannels: _move_channels,
+    **CONV_OPS,
+    **POOL_OPS,
+    **NORM_OPS,
     ElementwiseLoss: _loss,
     BCEWithLogitsLoss: _loss,
     NormLoss: _loss,

@@ -5,12 +5,15 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 from pybp.program.activations import slope_from_output
-from pybp.program.ops import Activate, Dense, N, Op, Shape
+from pybp.program.ops import Activate, Add, BatchNorm, Bias, Conv, Dense, N, Op, Shape
 from pybp.program.program import Program
+
+# Ops that can apply an activation to what they write, while it is still in cache.
+FUSING = (Dense, Conv, Bias, Add, BatchNorm)
 
 
 class Parameter(NamedTuple):
-    """A trainable array that a layer asked for."""
+    """An array that a layer asked for: trainable, or a buffer that its ops keep up to date."""
 
     shape: Shape
     initializer: Any  # a pybp initialiser; the program does not look inside
@@ -31,6 +34,8 @@ class Builder:
         self.program = program
         self.training = training
         self.parameters: dict[str, Parameter] = {}
+        self.running: dict[str, Parameter] = {}
+        self.kept: set[str] = set()  # values with other readers: nothing may be fused into them
         self._streams = 0
 
     def shape(self, x: str) -> Shape:
@@ -39,10 +44,19 @@ class Builder:
 
     def parameter(self, name: str, shape: Shape, initializer: Any) -> str:
         """Ask for a parameter; the second call with a name shares it."""
-        known = self.parameters.get(name)
+        return self._array(self.parameters, name, shape, initializer, "param")
+
+    def buffer(self, name: str, shape: Shape, initializer: Any) -> str:
+        """Ask for a running statistic, which ops of training update and no optimiser does."""
+        return self._array(self.running, name, shape, initializer, "buffer")
+
+    def _array(
+        self, arrays: dict[str, Parameter], name: str, shape: Shape, initializer: Any, role: str
+    ) -> str:
+        known = arrays.get(name)
         if known is None:
-            self.parameters[name] = Parameter(shape, initializer)
-            self.program.add_buffer(name, shape, "param")
+            arrays[name] = Parameter(shape, initializer)
+            self.program.add_buffer(name, shape, role)
         elif known.shape != shape:
             raise ValueError(
                 f"the shared parameter {name} has shape {known.shape}, "
@@ -69,13 +83,14 @@ class Builder:
         return self._streams
 
     def activate(self, x: str, path: str, function: str, alpha: float, beta: float) -> str:
-        """Apply an activation: fused into the dense op that has just made x, where it can be."""
+        """Apply an activation: fused into the op that has just made x, where it can be."""
         if function == "identity":
             return x
         last = self.program.ops[-1] if self.program.ops else None
         if (
-            isinstance(last, Dense)
+            isinstance(last, FUSING)
             and last.y == x
+            and x not in self.kept
             and last.activation == "identity"
             and slope_from_output(function, alpha)
         ):

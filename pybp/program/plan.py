@@ -12,6 +12,7 @@ from typing import NamedTuple
 from pybp.program.ops import N, Reshape
 from pybp.program.program import Buffer, Program
 
+ELEMENT_BYTES = {"float64": 8, "float32": 4, "int32": 4, "uint8": 1}
 ALIGNMENT = 64  # bytes: one cache line, one AVX-512 vector
 
 
@@ -57,7 +58,7 @@ def _aliases(program: Program) -> dict[str, str]:
 
 def buffer_bytes(buffer: Buffer, dtype: str, max_rows: int) -> int:
     """Return the bytes a buffer needs for ``max_rows`` samples, rounded up to the alignment."""
-    size = 4 if buffer.dtype == "int32" or dtype == "float32" else 8
+    size = ELEMENT_BYTES[dtype if buffer.dtype == "real" else buffer.dtype]
     for extent in buffer.shape:
         size *= max_rows if extent == N else extent
     return -(-size // ALIGNMENT) * ALIGNMENT

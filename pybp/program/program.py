@@ -7,7 +7,8 @@ from typing import NamedTuple
 from pybp.program.ops import N, Op, OpError, Shape
 
 DATA_ROLES = ("input", "target", "weight", "output")  # arrays of the caller, another for each run
-FIXED_ROLES = ("param", "grad", "state", "constant")  # arrays that stay for the life of a net
+# arrays that stay for the life of a net; "buffer" is its running statistics
+FIXED_ROLES = ("param", "grad", "state", "buffer", "constant")
 ROLES = (*DATA_ROLES, *FIXED_ROLES, "value")  # values live in the workspace
 
 
@@ -17,7 +18,7 @@ class Buffer(NamedTuple):
     name: str
     shape: Shape
     role: str
-    dtype: str = "real"  # "real" (the program's float type) or "int32"
+    dtype: str = "real"  # "real" (the program's float type), "int32" or "uint8"
 
     @property
     def batched(self) -> bool:
@@ -63,7 +64,7 @@ class Program:
         for field, shape in self._written_shapes(op).items():
             name = getattr(op, field)
             if name not in self.buffers:
-                self.add_buffer(name, shape, "value")
+                self.add_buffer(name, shape, "value", op.dtypes().get(field, "real"))
         self._check_written(op)
         self.ops.append(op)
 

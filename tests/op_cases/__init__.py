@@ -9,9 +9,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from op_cases.case import Case, ids
+from op_cases.conv import conv_cases
 from op_cases.dense import dense_cases
 from op_cases.elementwise import activation_cases, row_cases
 from op_cases.losses import loss_cases, metric_cases
+from op_cases.norm import channel_cases, norm_cases
+from op_cases.pool import pool_cases
 from op_cases.running import BoundCase, check_case, make_arrays, run
 from op_cases.sizes import resized_cases
 from op_cases.updates import update_cases
@@ -32,6 +35,10 @@ OP_CASES: list[Case] = [
     *dense_cases(),
     *activation_cases(),
     *row_cases(),
+    *channel_cases(),
+    *conv_cases(),
+    *pool_cases(),
+    *norm_cases(),
     *loss_cases(),
     *metric_cases(),
     *update_cases(),

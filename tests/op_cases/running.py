@@ -7,9 +7,10 @@ from tolerance import check_close
 
 from op_cases.case import Case, normal
 from pybp import backends
-from pybp.arrays import FLOAT_TYPES
+from pybp.arrays import FLOAT_TYPES, element_type
 from pybp.program import ops
 from pybp.program.ops import N
+from pybp.program.ops.pool import Pool, argmax_dtype
 from pybp.program.program import Program
 
 
@@ -17,12 +18,7 @@ def make_program(case: Case, dtype: str) -> Program:
     """Return the program that holds just this op."""
     program = Program(case.name, dtype)
     for name, shape in case.shapes.items():
-        kind = (
-            "int32"
-            if isinstance(case.op, ops.LabelLoss | ops.Accuracy)
-            and (name == "target" and shape == case.shapes["prediction"][:-1])
-            else "real"
-        )
+        kind = _kind(case, name)
         written = name in case.op.outputs()
         role = "value" if shape[0] == N else "state" if written else "constant"
         program.add_buffer(name, shape, role, kind)
@@ -33,6 +29,16 @@ def make_program(case: Case, dtype: str) -> Program:
     return program
 
 
+def _kind(case: Case, name: str) -> str:
+    """Return the dtype of a buffer; in a case, buffers are named after the fields."""
+    op = case.op
+    if name == "argmax" and isinstance(op, Pool):
+        return argmax_dtype(op)
+    if name == "target" and isinstance(op, ops.LabelLoss | ops.Accuracy):
+        return "int32" if case.shapes[name] == case.shapes["prediction"][:-1] else "real"
+    return "real"
+
+
 def make_arrays(case: Case, dtype: str, seed: int = 0) -> dict[str, np.ndarray]:
     """Return the arrays the case starts from, by buffer."""
     rng = np.random.default_rng([seed, len(case.name), *case.name.encode()])
@@ -40,7 +46,7 @@ def make_arrays(case: Case, dtype: str, seed: int = 0) -> dict[str, np.ndarray]:
     for name, shape in case.shapes.items():
         full = tuple(case.rows if extent == N else extent for extent in shape)
         array = case.fills.get(name, normal)(rng, full)
-        arrays[name] = array if array.dtype.kind == "i" else array.astype(FLOAT_TYPES[dtype])
+        arrays[name] = array if array.dtype.kind in "iu" else array.astype(FLOAT_TYPES[dtype])
     return arrays
 
 
@@ -95,5 +101,5 @@ def check_case(case: Case, dtype: str, backend: str) -> None:
     expected = exact.outputs()
     for name, array in bound.outputs().items():
         if name != "results":
-            assert array.dtype == FLOAT_TYPES[dtype]
+            assert array.dtype == element_type(_kind(case, name), dtype)
         check_close(array, expected[name], dtype, case.terms, case.amp, f"{case.name}: {name}")

@@ -25,6 +25,8 @@ def _random_program(seed: int) -> Program:
         shape = program.shape(x)
         if rng.random() < 0.3:
             program.append(ops.Reshape(x, f"v{i}", (1, *shape[1:])))
+        elif rng.random() < 0.3:
+            program.append(ops.Add(x, x, f"v{i}"))
         elif rng.random() < 0.5:
             w = program.add_buffer(f"w{i}", (shape[-1], int(rng.integers(1, 60))), "param")
             program.append(ops.Dense(x, w, f"v{i}"))
@@ -93,6 +95,20 @@ def test_memory_is_used_again() -> None:
         program.append(ops.Activate(f"v{i}", f"v{i + 1}", "tanh"))
     size = buffer_bytes(program.buffers["v0"], "float32", 8)
     assert make_plan(program, 8).size == 2 * size
+
+
+def test_a_value_is_as_large_as_its_type() -> None:
+    """The argmax of a small window takes a byte, of a large one four, in either float type."""
+    for kernel, dtype, width in (((3,), "uint8", 1), ((257,), "int32", 4)):
+        for float_type, float_width in (("float32", 4), ("float64", 8)):
+            program = Program("pool", float_type)
+            program.add_buffer("x", (N, 512, 64), "input")
+            program.append(ops.MaxPool((1,), (0, 0), (1,), kernel, False, "x", "y", "argmax"))
+            argmax, y = program.buffers["argmax"], program.buffers["y"]
+            assert (argmax.dtype, y.dtype) == (dtype, "real")
+            count = 2 * (513 - kernel[0]) * 64
+            assert buffer_bytes(argmax, float_type, 2) == width * count
+            assert buffer_bytes(y, float_type, 2) == float_width * count
 
 
 def test_a_reshaped_value_shares_its_storage() -> None:

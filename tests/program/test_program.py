@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 import pybp as bp
+from pybp.backends import make_executor
 from pybp.program import ops
 from pybp.program.gradient import add_gradient
 from pybp.program.ops import N, OpError
@@ -135,15 +136,119 @@ def test_training_computes_no_gradient_of_its_input() -> None:
     assert sum(isinstance(op, ops.DenseGradInput) for op in program.ops) == 1
 
 
-def test_a_value_with_two_readers_needs_a_sum() -> None:
-    program = _program()
-    program.append(ops.Dense("x", "w", "y", "b"))
+def test_the_gradients_of_a_value_with_two_readers_are_summed() -> None:
+    """For a = tanh(y) and s = 2y: dy = da * (1 - a * a) + ds + ds."""
+    program = Program("two readers", "float64")
+    program.add_buffer("y", (N, 3), "value")
     program.append(ops.Activate("y", "a", "tanh"))
-    program.append(ops.Activate("y", "b2", "tanh"))
-    for name in ("da", "db2"):
+    program.append(ops.Add("y", "y", "s"))
+    program.backward_start = 2
+    for name in ("da", "ds"):
         program.add_buffer(name, (N, 3), "value")
-    with pytest.raises(OpError, match="read by several ops"):
-        add_gradient(program, {"a": "da", "b2": "db2"})
+    gradients = add_gradient(program, {"a": "da", "s": "ds"}, inputs=("y",))
+    program.verify()
+    executor = make_executor("numpy", program, {}, 2, keep_forward=True)
+    y, da, ds = np.random.default_rng(0).normal(size=(3, 2, 3))
+    for name, array in (("y", y), ("da", da), ("ds", ds)):
+        executor.write(name, array)
+    starts, nothing = np.array([0, 2]), np.zeros((1, 0))
+    executor.run([], None, starts, nothing, nothing, 0, 0, 0, len(program.ops))
+    expected = da * (1 - np.tanh(y) ** 2) + 2 * ds
+    np.testing.assert_allclose(executor.read(gradients["y"], 2), expected, rtol=1e-13)
+
+
+def _image() -> Program:
+    program = Program("test", "float32")
+    program.add_buffer("x", (N, 5, 4, 6), "input")
+    program.add_buffer("row", (N, 4, 6), "input")
+    program.add_buffer("w", (3, 3, 3, 8), "param")
+    program.add_buffer("k", (3, 3, 6, 4), "param")
+    program.add_buffer("b", (6,), "param")
+    program.add_buffer("dy", (N, 2, 2, 6), "value")
+    program.add_buffer("argmax", (N, 2, 2, 6), "value", "uint8")
+    return program
+
+
+ONE = {"stride": (1, 1), "padding": (0, 0, 0, 0), "dilation": (1, 1)}
+TWO = {**ONE, "stride": (2, 2), "kernel": (2, 2), "ceil": False}
+GROUPS = {**ONE, "groups": 2, "flip": False}
+MEAN = {**TWO, "divisor": 0, "count_padding": True}
+
+
+@pytest.mark.parametrize(
+    ("op", "message"),
+    [
+        (ops.Conv(**GROUPS, x="row", w="w", y="y"), r"w must be \(\*kernel, in / groups, out\)"),
+        (ops.Conv(**{**GROUPS, "groups": 4}, x="x", w="w", y="y"), "groups must divide"),
+        (ops.Conv(**{**GROUPS, "groups": 0}, x="x", w="w", y="y"), "groups must divide"),
+        (ops.Conv(**GROUPS, x="x", w="k", y="y"), "w must have 3 inputs a group, got 6"),
+        (ops.Conv(**GROUPS, x="x", w="w", y="y", b="b"), r"b must be \(8,\), got \(6,\)"),
+        (
+            ops.Conv(**GROUPS, x="x", w="w", y="y", activation="gelu"),
+            "gelu can't be fused: its slope needs the input",
+        ),
+        (
+            ops.Conv(**{**GROUPS, "dilation": (1, 2)}, x="x", w="w", y="y"),
+            r"larger than the padded input along axis 2: it spans 5, got 4 \+ 0 \+ 0",
+        ),
+        (
+            ops.Conv(**{**GROUPS, "stride": (1, 0)}, x="x", w="w", y="y"),
+            "stride must have 2 entries >= 1",
+        ),
+        (
+            ops.Conv(**{**GROUPS, "padding": (1, 1)}, x="x", w="w", y="y"),
+            "padding must have 4 entries >= 0",
+        ),
+        (
+            ops.ConvGradInput(**{**GROUPS, "groups": 1}, size=(5, 4), dy="x", w="k", dx="dx"),
+            r"dy must have the space \(3, 2\), got \(5, 4\)",
+        ),
+        (
+            ops.ConvGradInput(**{**GROUPS, "groups": 1}, size=(4, 4), dy="dy", w="k", dx="dx"),
+            "dy must have 4 channels, got 6",
+        ),
+        (
+            ops.ConvGradWeight(**GROUPS, kernel=(3, 3), x="x", dy="dy", dw="dw"),
+            r"dy must have the space \(3, 2\), got \(2, 2\)",
+        ),
+        (
+            ops.Col2Im(**ONE, kernel=(2, 2), size=(6, 5), x="x", y="y"),
+            "x must have a multiple of 4 columns, got 6",
+        ),
+        (
+            ops.MaxPool(**{**TWO, "padding": (0, 2, 0, 0)}, x="x", y="y"),
+            "padding is at most half a window of 2, got 0, 2",
+        ),
+        (
+            ops.MaxPool((1, 1), (0, 0, 1, 1), (1, 5), (1, 2), False, "x", "y"),
+            r"window 0 of axis 2 lies only in padding: .* the window reads 2 cells from -1 to 4",
+        ),
+        (ops.AvgPool(**{**MEAN, "kernel": (6, 1)}, x="x", y="y"), "larger than the padded input"),
+        (
+            ops.MaxPoolGrad(**TWO, size=(7, 4), dy="dy", argmax="argmax", dx="dx"),
+            r"dy must have the space \(3, 2\), got \(2, 2\)",
+        ),
+        (
+            ops.MaxPoolGrad(**TWO, size=(5, 4), dy="dy", argmax="x", dx="dx"),
+            r"argmax must be \(-1, 2, 2, 6\)",
+        ),
+        (
+            ops.AvgPoolGrad(**MEAN, size=(6, 4), dy="dy", dx="dx"),
+            r"dy must have the space \(3, 2\), got \(2, 2\)",
+        ),
+        (ops.BatchNorm("x", "b", "w", "y"), r"var must be \(6,\), got \(3, 3, 3, 8\)"),
+        (ops.BatchNormGrad("dy", "x", "b", "b", dx="dx"), r"dy must be \(-1, 5, 4, 6\)"),
+        (ops.LayerNorm("x", "y", "m", "r", axes=4), r"axes must be 1 \.\.\. 3, got 4"),
+        (ops.LayerNorm("x", "y", "m", "r", "b", axes=2), r"gamma must be \(4, 6\), got \(6,\)"),
+        (ops.Add("x", "row", "y"), "a and b must have one shape"),
+        (ops.Bias("row", "w", "y"), r"b must be \(6,\)"),
+        (ops.MoveChannels("w", "y", True), "x must have channels and at least one more axis"),
+    ],
+)
+def test_a_broken_rule_of_images_names_the_op_and_what_was_found(op: ops.Op, message: str) -> None:
+    with pytest.raises(OpError, match=message) as caught:
+        _image().append(op)
+    assert str(caught.value).startswith(f"{op.kind}: ")
 
 
 def test_the_print_names_every_buffer_of_the_caller() -> None:

@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 from pybp.program.ops.base import N, Op, OpError, Shape
+from pybp.program.ops.conv import Col2Im, Conv, ConvGradInput, ConvGradWeight, Im2Col
 from pybp.program.ops.dense import Dense, DenseGradInput, DenseGradWeight
 from pybp.program.ops.elementwise import (
     Activate,
     ActivateGrad,
+    Add,
+    Bias,
+    BiasGrad,
     Dropout,
+    MoveChannels,
     Reshape,
     Softmax,
     SoftmaxGrad,
@@ -22,6 +27,14 @@ from pybp.program.ops.losses import (
     Loss,
     NormLoss,
 )
+from pybp.program.ops.norm import (
+    BatchNorm,
+    BatchNormGrad,
+    ChannelMoments,
+    LayerNorm,
+    LayerNormGrad,
+)
+from pybp.program.ops.pool import AvgPool, AvgPoolGrad, MaxPool, MaxPoolGrad
 from pybp.program.ops.updates import SGD, Adam, SGDDense, Update
 
 __all__ = [
@@ -51,6 +64,24 @@ __all__ = [
     "Softmax",
     "SoftmaxGrad",
     "Update",
+    "Add",
+    "Bias",
+    "BiasGrad",
+    "MoveChannels",
+    "Conv",
+    "ConvGradInput",
+    "ConvGradWeight",
+    "Im2Col",
+    "Col2Im",
+    "MaxPool",
+    "MaxPoolGrad",
+    "AvgPool",
+    "AvgPoolGrad",
+    "ChannelMoments",
+    "BatchNorm",
+    "BatchNormGrad",
+    "LayerNorm",
+    "LayerNormGrad",
 ]
 
 OPS: dict[str, type[Op]] = {
@@ -65,6 +96,24 @@ OPS: dict[str, type[Op]] = {
         SoftmaxGrad,
         Dropout,
         Reshape,
+        Add,
+        Bias,
+        BiasGrad,
+        MoveChannels,
+        Conv,
+        ConvGradInput,
+        ConvGradWeight,
+        Im2Col,
+        Col2Im,
+        MaxPool,
+        MaxPoolGrad,
+        AvgPool,
+        AvgPoolGrad,
+        ChannelMoments,
+        BatchNorm,
+        BatchNormGrad,
+        LayerNorm,
+        LayerNormGrad,
         ElementwiseLoss,
         BCEWithLogitsLoss,
         NormLoss,

@@ -15,7 +15,7 @@ from __future__ import annotations
 import re
 from typing import ClassVar
 
-from pybp.program.activations import ACTIVATIONS
+from pybp.program.activations import ACTIVATIONS, slope_from_output
 from pybp.record import Record
 
 N = -1  # the run-time number of samples, as the first entry of a shape
@@ -65,6 +65,10 @@ class Op(Record):
         """Return the shape of each written field, from the shapes of the fields that are read."""
         raise NotImplementedError
 
+    def dtypes(self) -> dict[str, str]:
+        """Return the type of each written field that does not hold real numbers."""
+        return {}
+
     def fail(self, rule: str) -> OpError:
         """Return the error for a broken rule, to be raised by the caller."""
         return OpError(f"{self.kind}: {rule}; op: {self!r}")
@@ -74,10 +78,12 @@ def _snake_case(name: str) -> str:
     return re.sub(r"(?<=[a-z])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])", "_", name).lower()
 
 
-def check_activation(op: Op, function: str) -> None:
-    """Refuse a name that no activation has."""
+def check_activation(op: Op, function: str, *, fused: bool = False, alpha: float = 0.0) -> None:
+    """Refuse a name that no activation has, or one whose slope the output does not tell."""
     if function not in ACTIVATIONS:
         raise op.fail(f"activation is one of {', '.join(ACTIVATIONS)}, got {function!r}")
+    if fused and not slope_from_output(function, alpha):
+        raise op.fail(f"{function} can't be fused: its slope needs the input")
 
 
 def is_prefix(short: Shape, long: Shape) -> bool:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pybp.program.activations import slope_from_output
 from pybp.program.ops.base import MaybeRead, MaybeWrite, Op, Read, Shape, Write, check_activation
 
 
@@ -18,9 +17,7 @@ class Dense(Op):
 
     def shapes(self, shape: dict[str, Shape]) -> dict[str, Shape]:
         x, w = shape["x"], shape["w"]
-        check_activation(self, self.activation)
-        if not slope_from_output(self.activation, self.alpha):
-            raise self.fail(f"{self.activation} can't be fused: its slope needs the input")
+        check_activation(self, self.activation, fused=True, alpha=self.alpha)
         if len(x) < 2 or len(w) != 2 or x[-1] != w[0]:
             raise self.fail(f"x [..., in] and w [in, out] must agree, got x {x} and w {w}")
         if self.b and shape["b"] != (w[1],):

@@ -38,6 +38,49 @@ class ActivateGrad(Op):
         return {"dx": shape["dy"]}
 
 
+class Add(Op):
+    """``y = act(a + b)``, element by element."""
+
+    a: Read
+    b: Read
+    y: Write
+    activation: str = "identity"
+    alpha: float = 0.0
+
+    def shapes(self, shape: dict[str, Shape]) -> dict[str, Shape]:
+        check_activation(self, self.activation, fused=True, alpha=self.alpha)
+        if shape["a"] != shape["b"]:
+            raise self.fail(f"a and b must have one shape, got {shape['a']} and {shape['b']}")
+        return {"y": shape["a"]}
+
+
+class Bias(Op):
+    """``y = act(x + b)``, with an entry of b for each entry of the last axis."""
+
+    x: Read
+    b: Read
+    y: Write
+    activation: str = "identity"
+    alpha: float = 0.0
+
+    def shapes(self, shape: dict[str, Shape]) -> dict[str, Shape]:
+        check_activation(self, self.activation, fused=True, alpha=self.alpha)
+        if shape["b"] != shape["x"][-1:]:
+            raise self.fail(f"b must be {shape['x'][-1:]}, got {shape['b']}")
+        return {"y": shape["x"]}
+
+
+class BiasGrad(Op):
+    """``db (+)= sum of the rows of dy``."""
+
+    dy: Read
+    db: Write
+    accumulate: bool = False
+
+    def shapes(self, shape: dict[str, Shape]) -> dict[str, Shape]:
+        return {"db": shape["dy"][-1:]}
+
+
 class Softmax(Op):
     """``y = softmax(x)`` along one axis, or its logarithm; the axis counts the rows' axis as 0."""
 
@@ -70,13 +113,15 @@ class SoftmaxGrad(Op):
 class Dropout(Op):
     """``y = x * mask / (1 - p)``; the mask is drawn from (seed, stream, step, index).
 
-    The gradient is the same op on dy, so no mask is stored.
+    With ``per_channel`` one draw holds for all places of a channel of a sample: the index is that
+    of (row, last axis). The gradient is the same op on dy, so no mask is stored.
     """
 
     x: Read
     y: Write
     p: float
     stream: int
+    per_channel: bool = False
 
     def shapes(self, shape: dict[str, Shape]) -> dict[str, Shape]:
         if not 0.0 <= self.p <= 1.0:
@@ -95,3 +140,18 @@ class Reshape(Op):
         if math.prod(self.shape) != math.prod(shape["x"][1:]):
             raise self.fail(f"{shape['x'][1:]} can't become {self.shape}: other element count")
         return {"y": (N, *self.shape)}
+
+
+class MoveChannels(Op):
+    """The channels from the first to the last axis of a sample (``last``), or back."""
+
+    x: Read
+    y: Write
+    last: bool
+
+    def shapes(self, shape: dict[str, Shape]) -> dict[str, Shape]:
+        n, *space = shape["x"]
+        if n != N or len(space) < 2:
+            raise self.fail(f"x must have channels and at least one more axis, got {shape['x']}")
+        moved = (*space[1:], space[0]) if self.last else (space[-1], *space[:-1])
+        return {"y": (N, *moved)}

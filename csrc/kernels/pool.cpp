@@ -1,0 +1,370 @@
+// Pools of one ISA level: vectors run over the channels of a window.
+#include "slope.h"
+#include "table.h"
+#include "taps.h"
+
+namespace pybp {
+namespace {
+
+// The tap columns [begin, end) of a window that lie in the input.
+struct Columns {
+    std::ptrdiff_t begin;
+    std::ptrdiff_t end;
+};
+
+// Those of [0, kernel) whose cells start + t * dilation lie in [low, high).
+PYBP_INLINE Columns columns_in(const PoolRow& row, std::ptrdiff_t start, std::ptrdiff_t low,
+                               std::ptrdiff_t high) {
+    const auto steps_to = [&](std::ptrdiff_t cell) {  // the first tap at or behind the cell
+        if (cell <= start) return std::ptrdiff_t{0};
+        return row.dilation == 1 ? cell - start : (cell - start + row.dilation - 1) / row.dilation;
+    };
+    const std::ptrdiff_t end = steps_to(high);
+    return {steps_to(low), end < row.kernel ? end : row.kernel};
+}
+
+// Calls f(q, start, columns) for each window; `start` is the cell of its tap column 0.
+template <class F>
+PYBP_INLINE void for_each_window(const PoolRow& row, F f) {
+    const std::ptrdiff_t span = (row.kernel - 1) * row.dilation + 1;
+    std::ptrdiff_t start = -row.before;
+    for (std::ptrdiff_t q = 0; q < row.out; ++q, start += row.stride) {
+        if (start >= 0 && start + span <= row.size) {
+            f(q, start, Columns{0, row.kernel});
+        } else {
+            f(q, start, columns_in(row, start, 0, row.size));
+        }
+    }
+}
+
+// Calls f with the taps of a window as a type: a square of known size, or 0 for any.
+template <int kSide>
+struct Side {};
+template <class F>
+PYBP_INLINE void with_taps(const PoolRow& row, const Columns& columns, F f) {
+    const bool whole = columns.begin == 0 && columns.end == row.kernel;
+    if (whole && row.rows == 2 && row.kernel == 2) {
+        f(Side<2>{});
+    } else if (whole && row.rows == 3 && row.kernel == 3) {
+        f(Side<3>{});
+    } else {
+        f(Side<0>{});
+    }
+}
+
+// Calls f(row of the tap, offset of its cell, column of the tap) for the taps of a window in order.
+template <int kSide, class F>
+PYBP_INLINE void for_each_tap(Side<kSide>, const PoolRow& row, std::ptrdiff_t start,
+                              const Columns& columns, F f) {
+    const std::ptrdiff_t step = row.dilation * row.channels;
+    const std::ptrdiff_t begin = start * row.channels;
+    if constexpr (kSide != 0) {
+#pragma GCC unroll 3
+        for (int th = 0; th < kSide; ++th) {
+#pragma GCC unroll 3
+            for (int tw = 0; tw < kSide; ++tw) f(th, th * row.row_step + begin + tw * step, tw);
+        }
+    } else {
+        for (std::ptrdiff_t th = 0; th < row.rows; ++th) {
+            for (std::ptrdiff_t tw = columns.begin; tw < columns.end; ++tw) {
+                f(th, th * row.row_step + begin + tw * step, tw);
+            }
+        }
+    }
+}
+
+// Whether the last vector of a pixel may be whole although it has fewer channels: partial loads and
+// stores are slow on some processors. What such a vector writes too much lies in pixels that are
+// written later.
+template <class T>
+class Room {
+  public:
+    // For reading windows and writing [out, channels].
+    explicit Room(const PoolRow& row) : Room(row, row.size, true) {}
+
+    // For writing to the cells of windows: they are written in their order if a pixel is one vector
+    // and the windows touch, and up to the last window's end.
+    static Room for_cells(const PoolRow& row) {
+        const std::ptrdiff_t end = row.out * row.stride - row.before;
+        const bool touch = row.stride == row.kernel && (row.dilation == 1 || row.kernel == 1);
+        return Room(row, end < row.size ? end : row.size, touch && row.channels < kLanes<T>);
+    }
+    static Room none(const PoolRow& row) { return Room(row, 0, false); }
+
+    // For window q with these taps.
+    PYBP_INLINE bool at(std::ptrdiff_t q, std::ptrdiff_t start, const Columns& columns) const {
+        const std::ptrdiff_t last = start + (columns.end - 1) * row_.dilation;
+        return q < windows_ && last < cells_;
+    }
+
+  private:
+    Room(const PoolRow& row, std::ptrdiff_t cells, bool any) : row_(row) {
+        // pixels that begin in what is too much
+        const std::ptrdiff_t more = (row.channels + kLanes<T> - 1) / kLanes<T> * kLanes<T>;
+        const std::ptrdiff_t pixels = (more + row.channels - 1) / row.channels;
+        windows_ = any ? row.out - pixels + 1 : 0;
+        cells_ = cells - pixels + 1;
+    }
+
+    const PoolRow& row_;
+    std::ptrdiff_t windows_;
+    std::ptrdiff_t cells_;
+};
+
+// Calls f(offset, head) for each vector of a pixel.
+template <class T, class F>
+PYBP_INLINE void for_each_channel(std::ptrdiff_t channels, bool room, F f) {
+    std::ptrdiff_t c = 0;
+    for (; c + kLanes<T> <= channels; c += kLanes<T>) f(c, Whole<T>{});
+    if (c == channels) return;
+    if (room) {
+        f(c, Whole<T>{});
+    } else {
+        f(c, Head<T>(channels - c));
+    }
+}
+
+// The lanes that are loaded and stored from channel c on.
+template <class T>
+PYBP_INLINE std::ptrdiff_t lanes_of(Whole<T>, std::ptrdiff_t) {
+    return kLanes<T>;
+}
+template <class T>
+PYBP_INLINE std::ptrdiff_t lanes_of(Head<T>, std::ptrdiff_t left) {
+    return left;
+}
+
+// ------------------------------------------------------------------------------------ maximum
+
+template <class T>
+PYBP_INLINE Integers<T> all_lanes(std::ptrdiff_t number) {
+    if constexpr (sizeof(T) == 4) {
+        return Integers<T>{} + static_cast<std::int32_t>(number);
+    } else {
+        return Integers<T>{} + static_cast<std::int64_t>(number);
+    }
+}
+
+// The largest of a window for one vector of channels, and its tap. x at the channels of cell 0.
+template <bool kTaps, int kSide, class T, class HeadType>
+PYBP_INLINE V<T> largest(Side<kSide>, const PoolRow& row, const T* x, std::ptrdiff_t start,
+                         const Columns& columns, HeadType head, Integers<T>& tap) {
+    const std::ptrdiff_t first = start + columns.begin * row.dilation;
+    V<T> best = load(x + first * row.channels, head);
+    tap = all_lanes<T>(row.first * row.kernel + columns.begin);
+    for_each_tap(Side<kSide>{}, row, start, columns,
+                 [&](std::ptrdiff_t th, std::ptrdiff_t offset, std::ptrdiff_t tw) {
+                     const V<T> value = load(x + offset, head);
+                     // Larger, or the first NaN; a NaN stays.
+                     const Integers<T> better = ~(value <= best) & (best == best);
+                     best = better ? value : best;
+                     if constexpr (kTaps) {
+                         tap = better ? all_lanes<T>((row.first + th) * row.kernel + tw) : tap;
+                     }
+                 });
+    return best;
+}
+
+template <bool kTaps, class T>
+void max_windows(const PoolRow& row, const T* x, T* y, const PoolArgmax& argmax) {
+    const Room<T> room(row);
+    for_each_window(row, [&](std::ptrdiff_t q, std::ptrdiff_t start, const Columns& columns) {
+        const std::ptrdiff_t at = q * row.channels;
+        const bool whole = room.at(q, start, columns);
+        with_taps(row, columns, [&](auto side) {
+            for_each_channel<T>(row.channels, whole, [&](std::ptrdiff_t c, auto head) {
+                Integers<T> tap;
+                store(y + at + c, largest<kTaps>(side, row, x + c, start, columns, head, tap),
+                      head);
+                if constexpr (kTaps) {
+                    const std::ptrdiff_t count = lanes_of(head, row.channels - c);
+                    if (argmax.bytes) {
+                        store_taps(argmax.bytes + at + c, tap, count);
+                    } else {
+                        store_taps(argmax.words + at + c, tap, count);
+                    }
+                }
+            });
+        });
+    });
+}
+
+template <class T>
+void max_row(const PoolRow& row, const T* x, T* y, const PoolArgmax& argmax) {
+    if (argmax.bytes || argmax.words) {
+        max_windows<true>(row, x, y, argmax);
+    } else {
+        max_windows<false>(row, x, y, argmax);
+    }
+}
+
+// What the windows of a row share when their gradient is spread over the input.
+template <class T>
+struct Spread {
+    const PoolRow& row;
+    const T* dy;  // [out, channels]
+    T* dx;        // the first tap row
+};
+
+// One cell of dx for one vector of channels: all there is to it, or one more part of it.
+template <bool kAdd, class T, class HeadType>
+PYBP_INLINE void put(T* cell, V<T> value, HeadType head) {
+    store(cell, kAdd ? load(cell, head) + value : value, head);
+}
+
+template <bool kAdd, class Gradient, class T>
+void spread_maxima(const Spread<T>& to, const T* y, const PoolArgmax& argmax, Gradient gradient) {
+    const PoolRow& row = to.row;
+    const Room<T> room = kAdd ? Room<T>::none(row) : Room<T>::for_cells(row);
+    for_each_window(row, [&](std::ptrdiff_t q, std::ptrdiff_t start, const Columns& columns) {
+        const std::ptrdiff_t at = q * row.channels;
+        const bool whole = room.at(q, start, columns);
+        with_taps(row, columns, [&](auto side) {
+            for_each_channel<T>(row.channels, whole, [&](std::ptrdiff_t c, auto head) {
+                const V<T> g = gradient(to.dy, y, at + c, head);
+                const std::ptrdiff_t count = lanes_of(head, row.channels - c);
+                Integers<T> tap;
+                if (argmax.bytes) {
+                    load_taps(argmax.bytes + at + c, tap, count);
+                } else {
+                    load_taps(argmax.words + at + c, tap, count);
+                }
+                for_each_tap(side, row, start, columns,
+                             [&](std::ptrdiff_t th, std::ptrdiff_t offset, std::ptrdiff_t tw) {
+                                 const std::ptrdiff_t number = (row.first + th) * row.kernel + tw;
+                                 const V<T> here = tap == all_lanes<T>(number) ? g : V<T>{};
+                                 put<kAdd>(to.dx + offset + c, here, head);
+                             });
+            });
+        });
+    });
+}
+
+template <class T>
+void max_row_grad(const PoolRow& row, const PoolSlope<T>& slope, const T* dy,
+                  const PoolArgmax& argmax, T* dx, bool overlap) {
+    const Spread<T> to{row, dy, dx};
+    with_slope(slope.y != nullptr, slope.function, slope.alpha, [&](auto gradient) {
+        if (overlap) {
+            spread_maxima<true>(to, slope.y, argmax, gradient);
+        } else {
+            spread_maxima<false>(to, slope.y, argmax, gradient);
+        }
+    });
+}
+
+// ------------------------------------------------------------------------------------ average
+
+// 1 / the divisor of a window.
+template <class T>
+class Share {
+  public:
+    Share(const PoolRow& row, const PoolDivisor& divisor)
+        : row_(row), divisor_(divisor), whole_(of(row.kernel)) {}
+
+    PYBP_INLINE T operator()(std::ptrdiff_t start, const Columns& columns) const {
+        if (columns.end - columns.begin == row_.kernel) return whole_;
+        const Columns counted =
+            columns_in(row_, start, -divisor_.before, row_.size + divisor_.after);
+        return of(counted.end - counted.begin);
+    }
+
+  private:
+    T of(std::ptrdiff_t columns) const {
+        return T{1} / static_cast<T>(divisor_.fixed ? divisor_.fixed : divisor_.rows * columns);
+    }
+
+    const PoolRow& row_;
+    const PoolDivisor& divisor_;
+    T whole_;
+};
+
+// The sums of a window for `kVectors` vectors of channels, the last one partial; side by side,
+// since each addition waits for the one before.
+template <int kVectors, class T, class HeadType>
+PYBP_INLINE void sum_window(const PoolRow& row, const T* x, std::ptrdiff_t start,
+                            const Columns& columns, HeadType last, V<T> (&total)[kVectors]) {
+    const std::ptrdiff_t step = row.dilation * row.channels;
+    for (std::ptrdiff_t th = 0; th < row.rows; ++th) {
+        const T* cell = x + th * row.row_step + start * row.channels + columns.begin * step;
+        V<T> sum[kVectors] = {};
+        for (std::ptrdiff_t tw = columns.begin; tw < columns.end; ++tw, cell += step) {
+#pragma GCC unroll 4
+            for (int j = 0; j < kVectors - 1; ++j) sum[j] = sum[j] + load(cell + j * kLanes<T>);
+            sum[kVectors - 1] = sum[kVectors - 1] + load(cell + (kVectors - 1) * kLanes<T>, last);
+        }
+#pragma GCC unroll 4
+        for (int j = 0; j < kVectors; ++j) total[j] = total[j] + sum[j];
+    }
+}
+
+template <class T>
+void average_row(const PoolRow& row, const PoolDivisor& divisor, const T* x, T* y) {
+    constexpr int kVectors = 4;
+    constexpr std::ptrdiff_t kWide = kVectors * kLanes<T>;
+    const Share<T> share_of(row, divisor);
+    const Room<T> room(row);
+    for_each_window(row, [&](std::ptrdiff_t q, std::ptrdiff_t start, const Columns& columns) {
+        const T share = share_of(start, columns);
+        T* out = y + q * row.channels;
+        std::ptrdiff_t c = 0;
+        for (; c + kWide <= row.channels; c += kWide) {
+            V<T> total[kVectors] = {};
+            sum_window<kVectors>(row, x + c, start, columns, Whole<T>{}, total);
+#pragma GCC unroll 4
+            for (int j = 0; j < kVectors; ++j) store(out + c + j * kLanes<T>, total[j] * share);
+        }
+        for_each_channel<T>(row.channels - c, room.at(q, start, columns),
+                            [&](std::ptrdiff_t i, auto head) {
+                                V<T> total[1] = {};
+                                sum_window<1>(row, x + c + i, start, columns, head, total);
+                                store(out + c + i, total[0] * share, head);
+                            });
+    });
+}
+
+template <bool kAdd, class T>
+void spread_averages(const Spread<T>& to, const PoolDivisor& divisor) {
+    const PoolRow& row = to.row;
+    const Share<T> share_of(row, divisor);
+    const Room<T> room = kAdd ? Room<T>::none(row) : Room<T>::for_cells(row);
+    for_each_window(row, [&](std::ptrdiff_t q, std::ptrdiff_t start, const Columns& columns) {
+        const T share = share_of(start, columns);
+        const T* dy = to.dy + q * row.channels;
+        const bool whole = room.at(q, start, columns);
+        with_taps(row, columns, [&](auto side) {
+            for_each_channel<T>(row.channels, whole, [&](std::ptrdiff_t c, auto head) {
+                const V<T> g = load(dy + c, head) * share;
+                for_each_tap(side, row, start, columns,
+                             [&](std::ptrdiff_t, std::ptrdiff_t offset, std::ptrdiff_t) {
+                                 put<kAdd>(to.dx + offset + c, g, head);
+                             });
+            });
+        });
+    });
+}
+
+template <class T>
+void average_row_grad(const PoolRow& row, const PoolDivisor& divisor, const T* dy, T* dx,
+                      bool overlap) {
+    const Spread<T> to{row, dy, dx};
+    if (overlap) {
+        spread_averages<true>(to, divisor);
+    } else {
+        spread_averages<false>(to, divisor);
+    }
+}
+
+template <class T>
+void fill(PoolKernels<T>& table) {
+    table.max_row = max_row<T>;
+    table.max_row_grad = max_row_grad<T>;
+    table.average_row = average_row<T>;
+    table.average_row_grad = average_row_grad<T>;
+}
+
+}  // namespace
+
+PYBP_EXPORT_TABLE(pool, PoolKernels)
+
+}  // namespace pybp

@@ -1,0 +1,222 @@
+#include "correlate_weight.h"
+
+#include <algorithm>
+
+#include "parts.h"
+#include "plane.h"
+#include "runs.h"
+
+namespace pybp {
+namespace {
+
+// A band of the input and of dy together: it is read once for each strip of dw.
+constexpr std::ptrdiff_t kBandBytes = 256 * 1024;
+// A gradient of up to so many numbers is summed in parts, each with a copy of its own; that of more
+// has enough rows to be shared among threads.
+constexpr std::ptrdiff_t kPartNumbers = 16 * 1024;
+constexpr std::ptrdiff_t kMostParts = 16;
+constexpr std::ptrdiff_t kPartPixels = 1024;
+// dy is packed for more rows of dw than that.
+constexpr std::ptrdiff_t kUnpackedRows = 512;
+constexpr std::ptrdiff_t kSerialWork = 256 * 1024;
+constexpr std::ptrdiff_t kMaxPanel = 32;
+constexpr std::ptrdiff_t kMostSkips = kChunk + 1;
+
+std::ptrdiff_t round_up(std::ptrdiff_t x, std::ptrdiff_t unit) {
+    return (x + unit - 1) / unit * unit;
+}
+
+std::ptrdiff_t divide_up(std::ptrdiff_t x, std::ptrdiff_t y) { return (x + y - 1) / y; }
+
+template <class T>
+struct Plan {
+    std::ptrdiff_t band_rows;
+    std::ptrdiff_t parts;      // of the pixels, each with sums of its own; 1: dw itself
+    std::ptrdiff_t tasks;      // as many as parts, or shares of the rows of dw
+    bool pack;                 // dy
+    std::ptrdiff_t part_size;  // numbers of a part's sums
+    // The scratch of one task, in numbers: the packed chunk of dy, then the copy of a band.
+    std::ptrdiff_t packed_size;
+    std::ptrdiff_t copy_size;
+
+    std::ptrdiff_t task_size() const { return packed_size + copy_size; }
+};
+
+template <class T>
+Plan<T> make_plan(const CorrelationWeightArgs<T>& args, int threads) {
+    Plan<T> plan;
+    const std::ptrdiff_t item = sizeof(T);
+    const std::ptrdiff_t line = args.w.reach(args.w.out) * args.groups * args.in;
+    const std::ptrdiff_t out_line = args.w.out * args.groups * args.out;
+    const std::ptrdiff_t halo = line * args.h.reach(1);
+    plan.band_rows = std::clamp((kBandBytes / item - halo) / (line * args.h.stride + out_line),
+                                std::ptrdiff_t{1}, args.h.out);
+    const std::ptrdiff_t rows = args.images * args.h.out;
+    plan.parts = 1;
+    if (args.size() <= kPartNumbers) {
+        plan.parts = std::clamp(rows * args.w.out / kPartPixels, std::ptrdiff_t{1},
+                                std::min(kMostParts, rows));
+    }
+    plan.tasks = plan.parts;
+    if (plan.parts == 1 && rows * args.w.out * args.size() > kSerialWork) plan.tasks = threads;
+    plan.pack = args.depth() > kUnpackedRows;
+    plan.part_size = plan.parts > 1 ? part_stride(args.size()) : 0;
+    plan.packed_size = plan.pack ? round_up(args.out, kMaxPanel) * kChunk : 0;
+    plan.copy_size = round_up(line * args.h.reach(plan.band_rows), 64);
+    return plan;
+}
+
+// One share of the work: some rows of the output, and some strips of dw.
+template <class T>
+class Share {
+  public:
+    Share(const Kernels<T>& kernels, const CorrelationWeightArgs<T>& args, const Plan<T>& plan,
+          T* dw, bool accumulate, T* scratch)
+        : kernels_(kernels),
+          args_(args),
+          plan_(plan),
+          taps_{args.h.taps,           args.w.taps, args.h.dilation, args.w.dilation,
+                args.groups * args.in, args.in,     args.flip},
+          dw_(dw),
+          accumulate_(accumulate),
+          packed_(scratch),
+          copy_(scratch + plan.packed_size) {}
+
+    // The strips of a run, and those of all groups and runs.
+    std::ptrdiff_t strips_of_run() const {
+        return divide_up(taps_.length(), kernels_.gemm.height(args_.out));
+    }
+    std::ptrdiff_t strips() const { return args_.groups * taps_.count() * strips_of_run(); }
+
+    // Rows [begin, end) of the outputs of all images, for the strips [first, last) of dw.
+    void run(std::ptrdiff_t begin, std::ptrdiff_t end, std::ptrdiff_t first, std::ptrdiff_t last) {
+        first_ = first;
+        last_ = last;
+        while (begin < end) {
+            const std::ptrdiff_t image = begin / args_.h.out;
+            const std::ptrdiff_t p = begin % args_.h.out;
+            const std::ptrdiff_t rows = std::min({plan_.band_rows, args_.h.out - p, end - begin});
+            run_band(image, p, rows);
+            begin += rows;
+        }
+    }
+
+  private:
+    void run_band(std::ptrdiff_t image, std::ptrdiff_t p, std::ptrdiff_t rows) {
+        const CorrelationAxis& h = args_.h;
+        const CorrelationAxis& w = args_.w;
+        const std::ptrdiff_t channels = args_.groups * args_.in;
+        const Band band{p * h.stride - h.before, -w.before, h.reach(rows), w.reach(w.out)};
+        plane_ = read_band(args_.x + image * h.size * w.size * channels, h.size, w.size, channels,
+                           band, copy_);
+        const std::ptrdiff_t skip = h.stride * plane_.row - w.out * w.stride * channels;
+        std::fill_n(skips_, std::min(rows, kMostSkips), skip);
+        dy_ = args_.dy + (image * h.out + p) * w.out * args_.groups * args_.out;
+        const std::ptrdiff_t pixels = rows * w.out;
+        for (std::ptrdiff_t k = 0; k < pixels; k += kChunk) {
+            run_chunk(k, std::min(kChunk, pixels - k));
+        }
+    }
+
+    void run_chunk(std::ptrdiff_t k, std::ptrdiff_t length) {
+        GemmBlock<T> block{};
+        block.a_row = 1;
+        block.a_column = args_.w.stride * args_.groups * args_.in;
+        block.first_run = args_.w.out - k % args_.w.out;
+        block.run = args_.w.out;
+        block.skips = skips_;
+        block.c_row = args_.groups * args_.out;
+        block.n = args_.out;
+        block.k = length;
+        block.accumulate = accumulate_;
+        const T* a = plane_.data + k / args_.w.out * args_.h.stride * plane_.row +
+                     k % args_.w.out * block.a_column;
+        const std::ptrdiff_t of_run = strips_of_run();
+        const std::ptrdiff_t of_group = taps_.count() * of_run;
+        std::ptrdiff_t group = -1;
+        for (std::ptrdiff_t s = first_; s < last_; ++s) {
+            if (s / of_group != group) {
+                group = s / of_group;
+                take_dy(block, group, k);
+            }
+            const std::ptrdiff_t run = s % of_group / of_run;
+            const std::ptrdiff_t i = taps_.length() * (s % of_run) / of_run;
+            block.m = taps_.length() * (s % of_run + 1) / of_run - i;
+            block.a = a + group * args_.in + taps_.start(run, plane_.row) + i;
+            block.c = dw_ + (run * taps_.length() + i) * block.c_row + group * args_.out;
+            kernels_.gemm.strip(block);
+        }
+        accumulate_ = true;
+    }
+
+    // The rows k ... of dy, for the channels of a group.
+    void take_dy(GemmBlock<T>& block, std::ptrdiff_t group, std::ptrdiff_t k) {
+        const std::ptrdiff_t columns = args_.groups * args_.out;
+        const T* dy = dy_ + k * columns + group * args_.out;
+        const std::ptrdiff_t panel = kernels_.gemm.panel;
+        block.b = dy;
+        block.b_row = columns;
+        block.b_panel = panel;
+        if (plan_.pack) {
+            kernels_.gemm.pack_b(dy, columns, false, block.k, args_.out, packed_);
+            block.b = packed_;
+            block.b_row = panel;
+            block.b_panel = block.k * panel;
+        }
+    }
+
+    const Kernels<T>& kernels_;
+    const CorrelationWeightArgs<T>& args_;
+    const Plan<T>& plan_;
+    Taps taps_;
+    T* dw_;
+    bool accumulate_;  // whether dw_ holds sums already
+    T* packed_;
+    T* copy_;  // the band with its padding
+    Plane<T> plane_{};
+    const T* dy_ = nullptr;  // of the band
+    std::ptrdiff_t first_ = 0;
+    std::ptrdiff_t last_ = 0;
+    std::ptrdiff_t skips_[kMostSkips];
+};
+
+}  // namespace
+
+template <class T>
+std::size_t correlation_weight_scratch_bytes(const CorrelationWeightArgs<T>& args, int threads) {
+    const Plan<T> plan = make_plan(args, threads);
+    return static_cast<std::size_t>(plan.parts * plan.part_size + plan.tasks * plan.task_size()) *
+           sizeof(T);
+}
+
+template <class T>
+void correlate_weight(const Kernels<T>& kernels, Team& team, const CorrelationWeightArgs<T>& args,
+                      int threads, void* scratch) {
+    const Plan<T> plan = make_plan(args, threads);
+    const std::ptrdiff_t rows = args.images * args.h.out;
+    T* parts = static_cast<T*>(scratch);
+    T* work = parts + plan.parts * plan.part_size;
+    team.parallel_for(plan.tasks, [&](std::ptrdiff_t i) {
+        const bool in_parts = plan.parts > 1;
+        Share<T> share(kernels, args, plan, in_parts ? parts + i * plan.part_size : args.dw,
+                       !in_parts && args.accumulate, work + i * plan.task_size());
+        const std::ptrdiff_t strips = share.strips();
+        if (in_parts) {
+            share.run(rows * i / plan.parts, rows * (i + 1) / plan.parts, 0, strips);
+        } else {
+            share.run(0, rows, strips * i / plan.tasks, strips * (i + 1) / plan.tasks);
+        }
+    });
+    if (plan.parts > 1) add_parts(team, parts, plan.parts, args.size(), args.dw, args.accumulate);
+}
+
+template std::size_t correlation_weight_scratch_bytes<float>(const CorrelationWeightArgs<float>&,
+                                                             int);
+template std::size_t correlation_weight_scratch_bytes<double>(const CorrelationWeightArgs<double>&,
+                                                              int);
+template void correlate_weight<float>(const Kernels<float>&, Team&,
+                                      const CorrelationWeightArgs<float>&, int, void*);
+template void correlate_weight<double>(const Kernels<double>&, Team&,
+                                       const CorrelationWeightArgs<double>&, int, void*);
+
+}  // namespace pybp

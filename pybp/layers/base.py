@@ -1,0 +1,154 @@
+"""The base of the layers, and the symbolic values from which graphs are made."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import count
+from typing import Any, ClassVar
+
+from pybp.initializers import GlorotUniform, Initializer, Zeros
+from pybp.program.builder import Builder
+from pybp.program.ops import OpError, Shape
+from pybp.record import Record
+
+WEIGHT_INIT = GlorotUniform()
+BIAS_INIT = Zeros()
+
+_numbers = count()  # of values, in the order in which they were made
+
+
+class Layer(Record):
+    """Base of the layers. Arguments are PyTorch's less the input sizes; ``name`` stands last.
+
+    A layer is a description. It stands in a ``Sequential``, or is called on a symbolic value,
+    ``h = layer(bp.Input((20,)))``, to make a graph for ``Model``.
+    """
+
+    merges: ClassVar[bool] = False  # whether it reads several values
+
+    def __call__(self, value: Any) -> Value:
+        """Return what the layer makes of a symbolic value (of several for layers that merge).
+
+        Raises
+        ------
+        TypeError
+            For anything but an ``Input`` or what a layer has returned.
+        """
+        given = tuple(value) if isinstance(value, list | tuple) else (value,)
+        for one in given:
+            if not isinstance(one, Value) and not (isinstance(one, Layer) and one.is_source()):
+                raise TypeError(
+                    f"{type(self).__name__} is a description: it is called on a bp.Input(...) or "
+                    f"on what a layer has returned, got {type(one).__name__}; net.predict takes "
+                    "arrays"
+                )
+        if isinstance(value, list | tuple) != self.merges:
+            wanted = "a list of values" if self.merges else "one value"
+            raise TypeError(f"{type(self).__name__} takes {wanted}, got {len(given)} in {value!r}")
+        return Value(self, given)
+
+    def is_source(self) -> bool:
+        """Tell whether the layer is itself a symbolic value: an ``Input`` is."""
+        return False
+
+    def given_name(self) -> str | None:
+        """Return the ``name`` argument."""
+        name = self.to_dict()["name"]
+        if name is None or (isinstance(name, str) and name):
+            return name
+        raise TypeError(f"{type(self).__name__}: name must be a text, got {name!r}")
+
+    def lower(self, builder: Builder, x: str, path: str) -> str:
+        """Append the forward ops to the builder's program.
+
+        Parameters
+        ----------
+        builder : Builder
+            Takes ops and requests for parameters.
+        x : str
+            The value that the layer reads.
+        path : str
+            The layer's name in the net, the first part of its parameters' names.
+
+        Returns
+        -------
+        str
+            The value that the layer writes.
+        """
+        raise NotImplementedError
+
+    def lower_many(self, builder: Builder, values: Sequence[str], path: str) -> str:
+        """Append the forward ops for all values that the layer reads: one, for most layers."""
+        (x,) = values
+        return self.lower(builder, x, path)
+
+
+class Value:
+    """A symbolic value: what a layer makes of the values it was called on.
+
+    Attributes
+    ----------
+    layer : Layer
+        The layer that was called.
+    inputs : tuple of Value or Input
+        What it was called on.
+    number : int
+        The order in which values were made; a value comes after those it is made from.
+    """
+
+    def __init__(self, layer: Layer, inputs: tuple[Any, ...]) -> None:
+        self.layer = layer
+        self.inputs = inputs
+        self.number = next(_numbers)
+
+    def __repr__(self) -> str:
+        return f"<value of {self.layer!r}>"
+
+    def __iter__(self) -> Any:
+        raise TypeError("a symbolic value holds no numbers and can't be unpacked")
+
+
+def check_count(layer: Layer, name: str, value: int) -> None:
+    """Refuse a number of units, channels ... below 1."""
+    if value < 1:
+        raise ValueError(f"{type(layer).__name__}: {name} must be >= 1, got {value}")
+
+
+def check_probability(layer: Layer, p: float) -> None:
+    """Refuse a number outside [0, 1], and NaN."""
+    if not 0 <= p <= 1:
+        raise ValueError(f"{type(layer).__name__}: p must lie in [0, 1], got {p!r}")
+
+
+def check_eps(layer: Layer, eps: float) -> None:
+    """Refuse an eps that is no positive finite number."""
+    if not 0 < eps < float("inf"):
+        raise ValueError(f"{type(layer).__name__}: eps must be > 0 and finite, got {eps!r}")
+
+
+def check_initializers(layer: Layer, *initializers: Initializer) -> None:
+    """Refuse what is no initialiser."""
+    for initializer in initializers:
+        if not isinstance(initializer, Initializer):
+            raise TypeError(
+                f"{type(layer).__name__}: an initialiser such as pybp.HeNormal() is expected, "
+                f"got {initializer!r}"
+            )
+
+
+def rule_of(error: OpError) -> str:
+    """Return the rule that an op found broken, without the op's own fields."""
+    return str(error).partition("; op: ")[0].partition(": ")[2]
+
+
+def check_sample(layer: Layer, path: str, shape: Shape, axes: tuple[str, ...]) -> None:
+    """Refuse samples that don't have exactly these axes."""
+    if len(shape) != len(axes):
+        text = ", ".join(axes) + ("," if len(axes) == 1 else "")
+        missing = ""
+        if len(shape) < len(axes):
+            missing = "; is an axis missing? x[None] adds that of the batch, x[..., None] channels"
+        raise ValueError(
+            f"layer {path} ({type(layer).__name__}) needs samples of shape ({text}), "
+            f"got {shape}{missing}"
+        )

@@ -1,0 +1,54 @@
+"""The dense layer."""
+
+from __future__ import annotations
+
+from pybp.initializers import Initializer
+from pybp.layers.base import BIAS_INIT, WEIGHT_INIT, Layer, check_count, check_initializers
+from pybp.program.builder import Builder
+from pybp.program.ops import Dense
+
+
+class Linear(Layer):
+    """A dense layer on the last axis: ``y = x @ weight + bias``.
+
+    Parameters
+    ----------
+    units : int
+        Size of the output's last axis.
+    bias : bool
+        Whether a bias is added.
+    weight_init, bias_init : initialiser
+        GlorotUniform and Zeros by default.
+    name : str, optional
+        First part of the parameters' names in place of the position.
+
+    Notes
+    -----
+    Input (n, ..., in), output (n, ..., units); parameters ``weight`` (in, units), ``bias``
+    (units,).
+    """
+
+    units: int
+    bias: bool = True
+    weight_init: Initializer = WEIGHT_INIT
+    bias_init: Initializer = BIAS_INIT
+    name: str | None = None
+
+    def _check(self) -> None:
+        check_count(self, "units", self.units)
+        check_initializers(self, self.weight_init, self.bias_init)
+
+    def lower(self, builder: Builder, x: str, path: str) -> str:
+        """Lower to one dense op."""
+        shape = builder.shape(x)
+        if not shape or shape[-1] < 1:
+            raise ValueError(
+                f"layer {path} (Linear) needs samples of shape (..., features), got {shape}; "
+                "is the batch axis missing? x[None] adds it"
+            )
+        weight_shape = (shape[-1], self.units)
+        w = builder.parameter(f"{path}.weight", weight_shape, self.weight_init)
+        b = ""
+        if self.bias:
+            b = builder.parameter(f"{path}.bias", (self.units,), self.bias_init)
+        return builder.append(Dense(x, w, builder.fresh(path), b))

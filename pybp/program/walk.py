@@ -1,0 +1,120 @@
+"""The backward walk: which gradients are wanted and known, and how those of one value add up."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pybp.program.builder import FUSING
+from pybp.program.ops import ActivateGrad, Add, Op
+from pybp.program.program import Program
+
+SLOPE_ONE = ("identity", "straight_through_relu")
+
+
+def gradient_name(name: str) -> str:
+    """Return the name of the gradient of a buffer."""
+    return f"d({name})"
+
+
+class Walk:
+    """The state of one backward walk: which gradients are wanted, known, and already summed.
+
+    A value that several ops read gets a gradient from each; ``append`` adds them up.
+    """
+
+    def __init__(self, program: Program, wanted: set[str]) -> None:
+        self.program = program
+        self.wanted = wanted  # buffers whose gradient is needed
+        self.readers: dict[str, int] = {}
+        self.producers: dict[str, Op] = {}
+        for op in program.ops:
+            for name in op.inputs():
+                self.readers[name] = self.readers.get(name, 0) + 1
+            for name in op.outputs():
+                self.producers[name] = op
+        self.sloped: set[str] = set()  # values whose gradient already holds the activation's slope
+        self.known: dict[str, str] = {}
+        self._parts: dict[str, str] = {}  # gradient that the next op makes -> its value
+
+    def of(self, name: str) -> str:
+        """Return the name of the known gradient of a buffer, or "" when there is none."""
+        return self.known.get(name, "")
+
+    def of_output(self, op: Any) -> str:
+        """Return the gradient before the activation that is fused into an op."""
+        dy = self.of(op.y)
+        if op.activation in SLOPE_ONE or op.y in self.sloped:
+            return dy
+        dz = gradient_name(f"{op.y} before {op.activation}")
+        self.append(ActivateGrad(dy, op.y, dz, op.activation, op.alpha))
+        return dz
+
+    def slope_below(self, name: str) -> Any:
+        """Return the op that made a value, if its activation's slope can be taken along here.
+
+        That is while the value's gradient is made, in cache, by its only reader.
+        """
+        below = self.producers.get(name)
+        if not isinstance(below, FUSING) or below.activation in SLOPE_ONE:
+            return None
+        if self.readers[name] > 1 or name in self.known:
+            return None
+        self.sloped.add(name)
+        return below
+
+    def give(self, name: str) -> str:
+        """Return the name under which the next op writes a gradient of this buffer."""
+        gradient = gradient_name(name)
+        if name not in self.known:
+            self.known[name] = gradient
+            return gradient
+        part = self._fresh(f"{gradient} part")
+        self._parts[part] = name
+        return part
+
+    def share(self, name: str, gradient: str) -> None:
+        """Record that a known value is a gradient of this buffer."""
+        if name in self.known:
+            self._add(name, gradient)
+        else:
+            self.known[name] = gradient
+
+    def give_parameter(self, name: str) -> tuple[str, bool]:
+        """Return the gradient buffer of a parameter; and whether to add to it, as it is shared."""
+        gradient = gradient_name(name)
+        if gradient not in self.program.buffers:
+            self.program.add_buffer(gradient, self.program.shape(name), "grad")
+        accumulate = name in self.known
+        self.known[name] = gradient
+        return gradient, accumulate
+
+    def give_parameters(self, *names: str) -> tuple[list[str], bool]:
+        """Return the gradient buffers of the parameters of one op ("" for those it lacks)."""
+        given = [self.give_parameter(name) if name else ("", False) for name in names]
+        return [gradient for gradient, _ in given], any(accumulate for _, accumulate in given)
+
+    def append(self, op: Op) -> None:
+        """Add an op of the backward pass."""
+        self.program.append(op)
+        for gradient in op.outputs():
+            if gradient in self._parts:
+                self._add(self._parts.pop(gradient), gradient)
+
+    def amend(self, op: Op, **fields: str) -> None:
+        """Let a forward op write more, for its gradient."""
+        place = self.program.ops.index(op)
+        amended = op.replace(**fields)
+        self.program.append(amended)  # declares the buffers
+        self.program.ops[place] = self.program.ops.pop()
+
+    def _add(self, name: str, gradient: str) -> None:
+        total = self._fresh(f"{gradient_name(name)} sum")
+        self.program.append(Add(self.known[name], gradient, total))
+        self.known[name] = total
+
+    def _fresh(self, stem: str) -> str:
+        name, count = stem, 1
+        while name in self.program.buffers or name in self._parts:
+            count += 1
+            name = f"{stem} {count}"
+        return name
