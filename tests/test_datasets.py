@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import gzip
+import io
+import pickle
 import subprocess
 import sys
 import tracemalloc
+import zipfile
 from collections.abc import Callable
 from pathlib import Path
 
@@ -227,6 +230,286 @@ def test_other_arrays_are_refused(digits, name, array, says):
         datasets.mnist(digits)
 
 
+# ------------------------------------------------------------------------------------ CIFAR-10
+
+
+def smooth_photos(n: int, seed: int) -> np.ndarray:
+    """Return pictures without sharp edges, which JPEG hardly changes."""
+    corners = np.random.default_rng(seed).integers(40, 216, (n, 2, 2, 3))
+    ways = np.linspace(1, 0, 32)
+    ways = np.stack([ways, 1 - ways])
+    return np.einsum("nabc,ah,bw->nhwc", corners, ways, ways).astype(np.uint8)
+
+
+def write_binary(folder: Path, batches: int = 5) -> None:
+    names = [f"data_batch_{i}.bin" for i in range(1, batches + 1)] + ["test_batch.bin"]
+    for seed, name in enumerate(names):
+        photos = smooth_photos(4, seed).transpose(0, 3, 1, 2).reshape(4, -1)
+        labels = np.arange(seed, seed + 4, dtype=np.uint8)[:, None]
+        (folder / name).write_bytes(np.concatenate([labels, photos], 1).tobytes())
+
+
+def jpeg(photo: np.ndarray) -> bytes:
+    image = pytest.importorskip("PIL.Image", reason='pip install ".[examples]"')
+    stream = io.BytesIO()
+    image.fromarray(photo).save(stream, "JPEG", quality=95)
+    return stream.getvalue()
+
+
+def write_jpegs(folder: Path) -> None:
+    for part, n, seed in (("train", 6, 0), ("test", 3, 1)):
+        stream = b"".join(map(jpeg, smooth_photos(n, seed)))
+        (folder / f"{part}.mjpeg.gz").write_bytes(gzip.compress(stream))
+        (folder / f"{part}-labels.bin.gz").write_bytes(gzip.compress(bytes(range(n))))
+
+
+def test_cifar10_from_the_binary_files(tmp_path, monkeypatch):
+    folder = tmp_path / "cifar10"
+    folder.mkdir()
+    write_binary(folder)
+    (x, y), (x_test, y_test) = datasets.cifar10(folder)
+    assert (x.shape, x.dtype, y.dtype) == ((20, 32, 32, 3), np.uint8, np.uint8)
+    np.testing.assert_array_equal(x[4:8], smooth_photos(4, 1))
+    np.testing.assert_array_equal(y[:8], [0, 1, 2, 3, 1, 2, 3, 4])
+    np.testing.assert_array_equal(x_test, smooth_photos(4, 5))
+    np.testing.assert_array_equal(y_test, [5, 6, 7, 8])
+    x[...], y[...] = 1, 1  # they are the caller's own
+    monkeypatch.setenv("PYBP_DATA", str(tmp_path))
+    np.testing.assert_array_equal(datasets.cifar10()[1][0], x_test)
+
+
+def test_cifar10_from_jpeg_pictures(tmp_path):
+    write_jpegs(tmp_path)
+    (x, y), (x_test, y_test) = datasets.cifar10(tmp_path)
+    assert (x.shape, x.dtype, x_test.shape) == ((6, 32, 32, 3), np.uint8, (3, 32, 32, 3))
+    assert np.abs(x.astype(int) - smooth_photos(6, 0)).mean() < 2
+    assert np.abs(x_test.astype(int) - smooth_photos(3, 1)).mean() < 2
+    np.testing.assert_array_equal(y, range(6))
+    np.testing.assert_array_equal(y_test, range(3))
+    x[...], y[...] = 1, 1
+
+
+@pytest.mark.parametrize(
+    ("name", "data", "says"),
+    [
+        ("train.mjpeg.gz", b"no gzip", "damaged gzip"),
+        ("train.mjpeg.gz", gzip.compress(b"no jpeg"), "whole JPEG pictures"),
+        ("train-labels.bin.gz", gzip.compress(bytes(5)), "5 labels"),
+        ("train-labels.bin.gz", gzip.compress(bytes([10] * 6)), "labels are 0 to 9, got 10"),
+        ("test-labels.bin.gz", gzip.compress(bytes(3))[:-9], "damaged gzip"),
+    ],
+    ids=["no gzip", "no jpeg", "too few", "label 10", "cut off"],
+)
+def test_cifar10_damage_is_named(tmp_path, name, data, says):
+    write_jpegs(tmp_path)
+    (tmp_path / name).write_bytes(data)
+    with pytest.raises(ValueError, match=rf"{name}.*{says}|{says}.*{name}"):
+        datasets.cifar10(tmp_path)
+
+
+def test_cifar10_damaged_pictures_are_numbered(tmp_path):
+    write_jpegs(tmp_path)
+    good = jpeg(smooth_photos(1, 0)[0])
+    for bad, says in ((good[:300] + good[-2:], "damaged"), (jpeg(np.zeros((8, 8, 3), "u1")), "8")):
+        (tmp_path / "train.mjpeg.gz").write_bytes(gzip.compress(good * 2 + bad + good * 3))
+        with pytest.raises(ValueError, match=rf"image 2.*{says}"):
+            datasets.cifar10(tmp_path)
+
+
+def test_cifar10_missing_and_odd_files(tmp_path, monkeypatch):
+    monkeypatch.delenv("PYBP_DATA", raising=False)
+    with pytest.raises(FileNotFoundError, match=r"PYBP_DATA.* cifar10/ .*train\.mjpeg\.gz"):
+        datasets.cifar10()
+    with pytest.raises(FileNotFoundError, match=r"train-labels\.bin\.gz"):
+        datasets.cifar10(tmp_path)
+    write_binary(tmp_path, batches=4)
+    with pytest.raises(FileNotFoundError, match=r"data_batch_5\.bin"):
+        datasets.cifar10(tmp_path)
+    for size in (0, 3072, 3074):
+        (tmp_path / "data_batch_1.bin").write_bytes(bytes(size))
+        with pytest.raises(ValueError, match=rf"records of 3073 bytes, got {size}"):
+            datasets.cifar10(tmp_path)
+
+
+# --------------------------------------------------------------------------- folders of pictures
+
+
+@pytest.fixture
+def save(tmp_path: Path) -> Callable[..., np.ndarray]:
+    """Return a function that saves a random picture under a name and returns its pixels."""
+    image = pytest.importorskip("PIL.Image", reason='pip install ".[examples]"')
+    rng = np.random.default_rng(4)
+
+    def save_picture(name: str, shape: tuple[int, ...] = (6, 5, 3)) -> np.ndarray:
+        pixels = rng.integers(0, 256, shape).astype(np.uint8)
+        path = tmp_path / name
+        path.parent.mkdir(exist_ok=True)
+        image.fromarray(pixels).save(path)
+        return pixels
+
+    return save_picture
+
+
+def test_a_folder_of_pictures_in_the_order_of_names(tmp_path, save):
+    expected = {name: save(name) for name in ("b.png", "a.PNG", "c.bmp")}
+    (tmp_path / "notes.txt").write_text("no picture")
+    (tmp_path / ".hidden.png").write_text("no picture either")
+    x = datasets.load_images(tmp_path)
+    np.testing.assert_array_equal(x, [expected[name] for name in sorted(expected)])
+    grey = datasets.load_images(str(tmp_path), mode="L")
+    assert (grey.shape, grey.dtype) == ((3, 6, 5, 1), np.uint8)
+    luma = np.stack(list(x)) @ [0.299, 0.587, 0.114]
+    np.testing.assert_allclose(grey[..., 0], luma, atol=1)
+    opaque = datasets.load_images(tmp_path, mode="RGBA")
+    np.testing.assert_array_equal(opaque[..., :3], x)
+    assert (opaque[..., 3] == 255).all()
+
+
+def test_a_sub_folder_for_each_class(tmp_path, save):
+    expected = [save(f"{name}/{i}.png") for name in ("cat", "dog") for i in range(3)]
+    save("cat/9.png").fill(0)
+    x, y, classes = datasets.load_images(tmp_path)
+    assert classes == ("cat", "dog")
+    np.testing.assert_array_equal(y, [0, 0, 0, 0, 1, 1, 1])
+    np.testing.assert_array_equal(x[[0, 1, 2, 4, 5, 6]], expected)
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(ValueError, match=r"no pictures in .*empty"):
+        datasets.load_images(tmp_path)
+    (tmp_path / "empty").rmdir()
+    save("stray.png")
+    with pytest.raises(ValueError, match="which are meant"):
+        datasets.load_images(tmp_path)
+
+
+def test_sizes_are_made_equal_or_refused(tmp_path, save):
+    save("a.png", (6, 5, 3))
+    save("b.png", (8, 4, 3))
+    with pytest.raises(ValueError, match=r"b\.png is 8 x 4 pixels, .*a\.png is 6 x 5: pass size"):
+        datasets.load_images(tmp_path)
+    assert datasets.load_images(tmp_path, size=(3, 7)).shape == (2, 3, 7, 3)
+    for size in (0, (3,), (3, 0), (3, 7, 3), (3.5, 7), "ab"):
+        with pytest.raises(ValueError, match="two whole numbers"):
+            datasets.load_images(tmp_path, size=size)
+
+
+def test_a_smaller_picture_is_the_average(tmp_path):
+    image = pytest.importorskip("PIL.Image", reason='pip install ".[examples]"')
+    board = np.indices((32, 32)).sum(0) % 2 * 255
+    image.fromarray(board.astype(np.uint8)).save(tmp_path / "a.png")
+    x = datasets.load_images(tmp_path, size=(4, 4), mode="L")
+    assert np.abs(x.astype(int) - 128).max() <= 4
+
+
+def test_pictures_that_can_not_be_read_are_named(tmp_path, save):
+    image = pytest.importorskip("PIL.Image", reason='pip install ".[examples]"')
+    save("a.png")
+    good = (tmp_path / "a.png").read_bytes()
+    for data in (b"", b"no picture", good[: len(good) // 2]):
+        (tmp_path / "b.png").write_bytes(data)
+        with pytest.raises(ValueError, match=r"picture .*b\.png can't be read"):
+            datasets.load_images(tmp_path)
+    image.fromarray(np.zeros((6, 5), np.uint16)).save(tmp_path / "b.png")
+    with pytest.raises(ValueError, match=r"b\.png.* more than 8 bits"):
+        datasets.load_images(tmp_path)
+    with pytest.raises(ValueError, match="mode must be one of L, RGB, RGBA, got 'CMYK'"):
+        datasets.load_images(tmp_path, mode="CMYK")
+
+
+def test_no_pictures_no_folder_no_pillow(tmp_path, monkeypatch):
+    with pytest.raises(ValueError, match="there are no pictures"):
+        datasets.load_images(tmp_path)
+    with pytest.raises(FileNotFoundError, match="no folder"):
+        datasets.load_images(tmp_path / "nothing")
+    monkeypatch.setitem(sys.modules, "PIL.Image", None)
+    (tmp_path / "a.png").write_bytes(b"")
+    with pytest.raises(ImportError, match=r"load_images .*pip install 'pybp-nn\[images\]'"):
+        datasets.load_images(tmp_path)
+
+
+# --------------------------------------------------------------------------------- NumPy's files
+
+
+@pytest.mark.parametrize("write", [np.savez, np.savez_compressed])
+def test_npz_gives_all_arrays_by_name(tmp_path, picture, write):
+    write(tmp_path / "a.npz", x=picture, y=np.arange(3.0))
+    arrays = datasets.load_npz(tmp_path / "a.npz")
+    assert list(arrays) == ["x", "y"]
+    np.testing.assert_array_equal(arrays["x"], picture)
+    assert arrays["y"].dtype == np.float64
+    np.save(tmp_path / "a.npy", picture)
+    np.testing.assert_array_equal(datasets.load_npy(str(tmp_path / "a.npy")), picture)
+
+
+class Bomb:
+    """Something whose pickle writes a file when it is loaded."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def __reduce__(self):
+        return Path.touch, (self.path,)
+
+
+def test_no_pickle_is_ever_loaded(tmp_path):
+    trace, data = tmp_path / "trace", pickle.dumps(Bomb(tmp_path / "trace"))
+    pickle.loads(data)
+    assert trace.exists()  # so the test could fail
+    trace.unlink()
+    bombs = np.array([Bomb(trace)], dtype=object)
+    np.save(tmp_path / "objects.npy", bombs, allow_pickle=True)
+    np.savez(tmp_path / "objects.npz", x=bombs)
+    (tmp_path / "plain").write_bytes(data)
+    for load in (datasets.load_npy, datasets.load_npz):
+        for name in ("objects.npy", "objects.npz", "plain"):
+            with pytest.raises(ValueError, match=name):
+                load(tmp_path / name)
+    assert not trace.exists()
+
+
+def test_damaged_numpy_files_are_named(tmp_path, picture):
+    np.save(tmp_path / "a.npy", picture)
+    np.savez_compressed(tmp_path / "a.npz", x=picture)
+    for name, load in (("a.npy", datasets.load_npy), ("a.npz", datasets.load_npz)):
+        good = (tmp_path / name).read_bytes()
+        for end in range(0, len(good), 7):
+            (tmp_path / name).write_bytes(good[:end])
+            with pytest.raises(ValueError, match=name):
+                load(tmp_path / name)
+        with pytest.raises(FileNotFoundError):
+            load(tmp_path / "nothing")
+    huge = good_header("(10000000000000, 1000)")
+    (tmp_path / "a.npy").write_bytes(huge)
+    with pytest.raises(ValueError, match=r"a\.npy can't be read"):
+        datasets.load_npy(tmp_path / "a.npy")
+
+
+def good_header(shape: str) -> bytes:
+    text = f"{{'descr': '<f8', 'fortran_order': False, 'shape': {shape}, }}".ljust(117) + "\n"
+    return b"\x93NUMPY\x01\x00" + len(text).to_bytes(2, "little") + text.encode()
+
+
+def test_members_that_are_no_arrays_are_refused(tmp_path):
+    with zipfile.ZipFile(tmp_path / "a.npz", "w") as archive:
+        archive.writestr("notes.txt", "no array")
+    with pytest.raises(ValueError, match=r"'notes\.txt' is no array"):
+        datasets.load_npz(tmp_path / "a.npz")
+
+
+# --------------------------------------------------------------------------------------- for real
+
+
+@pytest.mark.slow
+def test_the_real_cifar10(data_folder):
+    """Counts, and mean and deviation of the colours, nearly those commonly quoted."""
+    pytest.importorskip("PIL.Image", reason='pip install ".[examples]"')
+    (x, y), (x_test, y_test) = datasets.cifar10(data_folder / "cifar10")
+    assert (x.shape, x_test.shape) == ((50_000, 32, 32, 3), (10_000, 32, 32, 3))
+    np.testing.assert_array_equal(np.bincount(y), [5000] * 10)
+    np.testing.assert_array_equal(np.bincount(y_test), [1000] * 10)
+    assert x.mean((0, 1, 2)) / 255 == pytest.approx([0.4914, 0.4822, 0.4465], abs=0.005)
+    assert x.std((0, 1, 2)) / 255 == pytest.approx([0.247, 0.243, 0.262], abs=0.005)
+
+
 @pytest.mark.slow
 def test_the_real_files(data_folder):
     """Counts, and mean and standard deviation of the training pixels, as commonly quoted."""
@@ -241,8 +524,8 @@ def test_the_real_files(data_folder):
 def test_reached_through_the_package_and_not_loaded_before(tmp_path):
     code = (
         "import sys, pybp; assert 'pybp.datasets' not in sys.modules\n"
-        "assert pybp.datasets.load_idx.__module__ == 'pybp.datasets'\n"
-        "assert 'gzip' not in sys.modules\n"
+        "assert pybp.datasets.load_idx.__module__ == 'pybp.datasets.idx'\n"
+        "assert not {'gzip', 'zipfile', 'PIL'} & set(sys.modules)\n"
         "try: pybp.nothing\n"
         "except AttributeError as error: print(error)"
     )

@@ -13,9 +13,19 @@ import numpy as np
 import pytest
 from conftest import require_native
 
+import pybp as bp
+
 ROOT = Path(__file__).resolve().parents[1]
 EXAMPLES = sorted(path.stem for path in (ROOT / "examples").glob("*.py"))
-NEEDS = {"digits": ["sklearn"], "overfitting": ["sklearn", "matplotlib"]}
+NEEDS = {
+    "digits": ["sklearn"],
+    "overfitting": ["sklearn", "matplotlib"],
+    "lenet": ["sklearn", "safetensors"],
+    "fashion_cnn": ["sklearn"],
+    "filters": ["sklearn", "matplotlib", "PIL"],
+    "adversarial": ["sklearn", "matplotlib"],
+    "look_inside": ["sklearn", "matplotlib", "safetensors"],
+}
 
 
 def load(name: str) -> ModuleType:
@@ -153,6 +163,93 @@ def test_a_script_runs_from_the_repository():
     assert result.stderr == ""
 
 
+def large_digits() -> tuple[tuple[np.ndarray, np.ndarray], tuple[np.ndarray, np.ndarray]]:
+    """Return scikit-learn's digits as pictures of 28 x 28 pixels, in the manner of MNIST."""
+    from sklearn.datasets import load_digits
+
+    x, y = load_digits(return_X_y=True)
+    x = np.kron(x.reshape(-1, 8, 8), np.ones((3, 3))) * (255 / 16)
+    x = np.pad(x, [(0, 0), (2, 2), (2, 2)]).astype(np.uint8)
+    order = np.random.default_rng(0).permutation(len(x))
+    x, y = x[order], y[order].astype(np.uint8)
+    return (x[:600], y[:600]), (x[600:900], y[600:900])
+
+
+def test_lenet_and_look_inside(backend, monkeypatch, tmp_path, capsys):
+    """The net learns small digits; what it has learned is drawn."""
+    monkeypatch.setattr(bp.datasets, "mnist", large_digits)
+    lenet, look_inside = load("lenet"), load("look_inside")
+    accuracy = lenet.main(["--epochs", "3"], path=tmp_path / "net.safetensors")
+    assert accuracy > 0.8
+    assert f"test accuracy {100 * accuracy:.2f} %" in capsys.readouterr().out
+    pictures = look_inside.main(tmp_path / "net.safetensors", tmp_path / "pictures")
+    assert [path.name for path in pictures] == ["filters.png", "feature_maps.png", "most_wrong.png"]
+    assert all(path.read_bytes().startswith(b"\x89PNG") for path in pictures)
+    with pytest.raises(SystemExit, match=r"run examples/lenet\.py first"):
+        look_inside.main(tmp_path / "nothing")
+
+
+def test_fashion_cnn(backend, monkeypatch, capsys):
+    monkeypatch.setattr(bp.datasets, "fashion_mnist", large_digits)
+    example = load("fashion_cnn")
+    monkeypatch.setattr(example, "BATCH", 16)
+    accuracy = example.main(["--epochs", "3", "--rows", "128"])
+    out = capsys.readouterr().out
+    first, _, last = [float(loss) for loss in re.findall(r"loss ([\d.]+)  accuracy", out)]
+    assert last < 0.9 * first
+    assert f"test accuracy {100 * accuracy:.2f} %" in out
+
+
+def test_cifar_resnet(backend, monkeypatch, capsys):
+    """Three kinds of photographs that differ in colour, noise all over."""
+    rng = np.random.default_rng(0)
+    y = rng.integers(0, 3, 64)
+    x = rng.integers(0, 100, (64, 32, 32, 3))
+    x[np.arange(64), :, :, y] += 100
+    photos = (x.astype(np.uint8), y)
+    monkeypatch.setattr(bp.datasets, "cifar10", lambda: (photos, photos))
+    example = load("cifar_resnet")
+    monkeypatch.setattr(example, "BATCH", 16)
+    accuracy = example.main(["--epochs", "3"])
+    assert accuracy > 0.9
+    assert "epoch  3/3  loss" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("name", ["lenet", "fashion_cnn", "cifar_resnet"])
+def test_without_data_the_examples_say_what_to_set(name, monkeypatch):
+    monkeypatch.delenv("PYBP_DATA", raising=False)
+    with pytest.raises(SystemExit, match=r"no data: .*PYBP_DATA"):
+        load(name).main([])
+
+
+def test_filters(backend, tmp_path, capsys):
+    """A uniform sky has no edges; each filter does to a photograph what its weights say."""
+    filters = load("filters")
+    pictures = filters.main(tmp_path / "filters.png", size=60)
+    assert (tmp_path / "filters.png").read_bytes().startswith(b"\x89PNG")
+    photo = pictures["photograph"].astype("f8")
+    centre, inner = photo[1:-1, 1:-1], (slice(1, -1), slice(1, -1))
+    around = photo[:-2, 1:-1] + photo[2:, 1:-1] + photo[1:-1, :-2] + photo[1:-1, 2:]
+    laplacian = around - 4 * centre
+    np.testing.assert_allclose(pictures["sharpen"][inner], centre - laplacian, atol=1e-5)
+    np.testing.assert_allclose(pictures["Laplacian (0 is grey)"][inner], 0.5 + laplacian, atol=1e-5)
+    flat = filters.filtered(np.full((9, 9, 3), 0.7, "f4"))
+    for name, expected in (("blur", 0.7), ("sharpen", 0.7), ("Sobel, size of the slope", 0)):
+        np.testing.assert_allclose(flat[name][2:-2, 2:-2], expected, atol=1e-6)
+    assert "Sobel, size of the slope" in capsys.readouterr().out
+
+
+def test_adversarial(backend, tmp_path, capsys):
+    rows = load("adversarial").main(["--epochs", "3"], path=tmp_path / "picture.png")
+    assert (tmp_path / "picture.png").read_bytes().startswith(b"\x89PNG")
+    (_, clean, same), *_, (epsilon, fooled, chance) = rows
+    assert clean == same > 0.8
+    assert epsilon == 0.3
+    assert fooled < 0.2
+    assert chance > fooled + 0.3
+    assert len(table(capsys.readouterr().out.replace("%", ""))) == len(rows)
+
+
 def readme_blocks() -> list[str]:
     return re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text("utf-8"), re.S)
 
@@ -185,3 +282,15 @@ def test_overfitting_on_mnist(tmp_path, capsys):
     assert abs(long_test - 83) < 1.5
     assert short_test > long_test + 2
     assert np.isfinite(short_train)
+
+
+@pytest.mark.slow
+def test_lenet_on_mnist_reaches_99_percent(tmp_path):
+    require_native()
+    assert load("lenet").main([], path=tmp_path / "net.safetensors") >= 0.99
+
+
+@pytest.mark.slow
+def test_fashion_cnn_reaches_92_5_percent():
+    require_native()
+    assert load("fashion_cnn").main([]) >= 0.925

@@ -1,8 +1,4 @@
-"""Readers for data sets in the IDX format: MNIST, Fashion-MNIST, and any other file of the kind.
-
-Nothing is downloaded. The files come from a folder that the caller names, or that the environment
-variable ``PYBP_DATA`` names for all data sets.
-"""
+"""Readers for data sets in the IDX format: MNIST, Fashion-MNIST, and any other file of the kind."""
 
 from __future__ import annotations
 
@@ -15,6 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from pybp.arrays import Array
+from pybp.datasets.folder import Pair, data_folder
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -26,8 +23,10 @@ _GZIP = b"\x1f\x8b"
 _CHUNK = 1 << 20
 _SIDE = 28
 _CLASSES = 10
-
-Pair = tuple[Array, Array]
+_FILES = (
+    "the four files are called train-images-idx3-ubyte.gz, train-labels-idx1-ubyte.gz, "
+    "t10k-images-idx3-ubyte.gz, t10k-labels-idx1-ubyte.gz"
+)
 
 
 def load_idx(path: str | os.PathLike[str]) -> Array:
@@ -151,19 +150,8 @@ def _take(read: Callable[[int], bytes], size: int) -> bytearray:
 
 
 def _images_and_labels(name: str, folder: str | os.PathLike[str] | None) -> tuple[Pair, Pair]:
-    where = _folder(name) if folder is None else Path(folder)
+    where = data_folder(name, folder, _FILES)
     return _pair(where, "train"), _pair(where, "t10k")
-
-
-def _folder(name: str) -> Path:
-    root = os.environ.get("PYBP_DATA")
-    if not root:
-        raise FileNotFoundError(
-            f"where is {name}? Pass its folder, or set the environment variable PYBP_DATA to a "
-            f"folder with {name}/ in it; the four files are called train-images-idx3-ubyte.gz, "
-            "train-labels-idx1-ubyte.gz, t10k-images-idx3-ubyte.gz, t10k-labels-idx1-ubyte.gz"
-        )
-    return Path(root) / name
 
 
 def _pair(folder: Path, part: str) -> Pair:
