@@ -173,7 +173,9 @@ struct GemmBlock {
     const T* b;
     std::ptrdiff_t b_row;
     std::ptrdiff_t b_panel;
-    T* c;  // [m, n], rows c_row apart
+    bool b_padded;  // numbers past n, up to the end of a vector, may be read; what they are is all
+                    // one
+    T* c;           // [m, n], rows c_row apart
     std::ptrdiff_t c_row;
     std::ptrdiff_t m;
     std::ptrdiff_t n;

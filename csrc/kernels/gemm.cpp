@@ -29,14 +29,25 @@ template <class T>
 constexpr std::ptrdiff_t kPanel = kPanelVectors * kLanes<T>;
 
 // Picks the tile of the right height, of at most kRows.
-template <class T, AOrder kOrder, int kVectors, int kRows>
-PYBP_INLINE void run_tile(std::ptrdiff_t rows, const TileArgs<T>& args, Head<T> last) {
+template <class T, AOrder kOrder, int kVectors, int kRows, class Edge>
+PYBP_INLINE void run_tile(std::ptrdiff_t rows, const TileArgs<T>& args, Edge edge, Head<T> last) {
     if constexpr (kRows > 0) {
         if (rows != kRows) {
-            run_tile<T, kOrder, kVectors, kRows - 1>(rows, args, last);
+            run_tile<T, kOrder, kVectors, kRows - 1>(rows, args, edge, last);
         } else {
-            tile<T, kRows, kVectors, kOrder>(args, last);
+            tile<T, kRows, kVectors, kOrder>(args, edge, last);
         }
+    }
+}
+
+// One panel of C, whose last vector has `in_last` columns.
+template <class T, AOrder kOrder, class Edge>
+void run_panel(std::ptrdiff_t rows, std::ptrdiff_t vectors, const TileArgs<T>& args, Edge edge,
+               Head<T> last) {
+    if (vectors == 1) {
+        run_tile<T, kOrder, 1, kNarrowRows>(rows, args, edge, last);
+    } else {
+        run_tile<T, kOrder, 2, kTileRows>(rows, args, edge, last);
     }
 }
 
@@ -58,10 +69,10 @@ void run_strip(const GemmBlock<T>& block) {
         const std::ptrdiff_t vectors = left > kLanes<T> ? 2 : 1;
         const std::ptrdiff_t in_last = left - (vectors - 1) * kLanes<T>;
         const Head<T> last(in_last < kLanes<T> ? in_last : kLanes<T>);
-        if (vectors == 1) {
-            run_tile<T, kOrder, 1, kNarrowRows>(block.m, args, last);
+        if (block.b_padded || in_last >= kLanes<T>) {
+            run_panel<T, kOrder>(block.m, vectors, args, Whole<T>{}, last);
         } else {
-            run_tile<T, kOrder, 2, kTileRows>(block.m, args, last);
+            run_panel<T, kOrder>(block.m, vectors, args, last, last);
         }
         args.b += block.b_panel;
         args.c += kPanel<T>;

@@ -53,9 +53,10 @@ PYBP_INLINE void store_tile(const V<T> (&sums)[kRows][kVectors], T* c, std::ptrd
 }
 
 // C (+)= A B for kRows rows, kVectors vectors of columns (the last one partial) and one chain.
-// Not inlined: registers are dealt out for this loop alone.
-template <class T, int kRows, int kVectors, AOrder kOrder>
-[[gnu::noinline]] void tile(const TileArgs<T>& args, Head<T> last) {
+// Not inlined: registers are dealt out for this loop alone. `Edge` says how the last vector of B is
+// read: whole or under a mask, which is slow in this loop on some processors.
+template <class T, int kRows, int kVectors, AOrder kOrder, class Edge>
+[[gnu::noinline]] void tile(const TileArgs<T>& args, Edge edge, Head<T> last) {
     V<T> sums[kRows][kVectors] = {};
     // One pointer for three rows: more would not fit the integer registers, and the compiler would
     // spill addresses into the loop.
@@ -77,7 +78,7 @@ template <class T, int kRows, int kVectors, AOrder kOrder>
             V<T> vectors[kVectors];
 #pragma GCC unroll 32
             for (int j = 0; j < kVectors - 1; ++j) vectors[j] = load(b + j * kLanes<T>);
-            vectors[kVectors - 1] = load(b + (kVectors - 1) * kLanes<T>, last);
+            vectors[kVectors - 1] = load(b + (kVectors - 1) * kLanes<T>, edge);
 #pragma GCC unroll 32
             for (int i = 0; i < kRows; ++i) {
                 const T scalar = kOrder == AOrder::along_k ? a[i / 3][(i % 3) * a_stride] : a[0][i];

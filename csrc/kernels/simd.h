@@ -110,15 +110,19 @@ PYBP_INLINE void store(double* p, V<double> x, Head<double> head) {
 template <>
 struct Head<float> {
     __m256i mask;
+    std::ptrdiff_t count;
     explicit Head(std::ptrdiff_t count)
         : mask(_mm256_cmpgt_epi32(_mm256_set1_epi32(static_cast<int>(count)),
-                                  _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7))) {}
+                                  _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7))),
+          count(count) {}
 };
 template <>
 struct Head<double> {
     __m256i mask;
+    std::ptrdiff_t count;
     explicit Head(std::ptrdiff_t count)
-        : mask(_mm256_cmpgt_epi64(_mm256_set1_epi64x(count), _mm256_setr_epi64x(0, 1, 2, 3))) {}
+        : mask(_mm256_cmpgt_epi64(_mm256_set1_epi64x(count), _mm256_setr_epi64x(0, 1, 2, 3))),
+          count(count) {}
 };
 PYBP_INLINE V<float> load(const float* p, Head<float> head) {
     return (V<float>)_mm256_maskload_ps(p, head.mask);
@@ -126,11 +130,31 @@ PYBP_INLINE V<float> load(const float* p, Head<float> head) {
 PYBP_INLINE V<double> load(const double* p, Head<double> head) {
     return (V<double>)_mm256_maskload_pd(p, head.mask);
 }
+// In pieces, since a store under a mask takes AMD's processors a dozen cycles.
 PYBP_INLINE void store(float* p, V<float> x, Head<float> head) {
-    _mm256_maskstore_ps(p, head.mask, (__m256)x);
+    if (head.count == kLanes<float>) return store(p, x);
+    __m128 piece = _mm256_castps256_ps128((__m256)x);
+    if (head.count & 4) {
+        _mm_storeu_ps(p, piece);
+        piece = _mm256_extractf128_ps((__m256)x, 1);
+        p += 4;
+    }
+    if (head.count & 2) {
+        _mm_storel_pi(reinterpret_cast<__m64*>(p), piece);
+        piece = _mm_movehl_ps(piece, piece);
+        p += 2;
+    }
+    if (head.count & 1) _mm_store_ss(p, piece);
 }
 PYBP_INLINE void store(double* p, V<double> x, Head<double> head) {
-    _mm256_maskstore_pd(p, head.mask, (__m256d)x);
+    if (head.count == kLanes<double>) return store(p, x);
+    __m128d piece = _mm256_castpd256_pd128((__m256d)x);
+    if (head.count & 2) {
+        _mm_storeu_pd(p, piece);
+        piece = _mm256_extractf128_pd((__m256d)x, 1);
+        p += 2;
+    }
+    if (head.count & 1) _mm_store_sd(p, piece);
 }
 
 #else  // 16-byte vectors without masks: lane by lane at the edge

@@ -131,6 +131,7 @@ class Share {
         block.b = args_.packed ? b + k * panel : b + k * args_.b_row;
         block.b_row = args_.packed ? panel : args_.b_row;
         block.b_panel = args_.packed ? args_.depth() * panel : panel;
+        block.b_padded = args_.packed;
         block.c_row = args_.y_pixel;
         block.n = args_.out;
         block.k = std::min(kChunk, args_.depth() - k);

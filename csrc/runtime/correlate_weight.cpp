@@ -157,11 +157,15 @@ class Share {
         block.b = dy;
         block.b_row = columns;
         block.b_panel = panel;
+        // The pixels after the chunk may be read where the last one ends within a vector.
+        const T* end = args_.dy + args_.images * args_.h.out * args_.w.out * columns;
+        block.b_padded = end - (dy + block.k * columns) >= panel;
         if (plan_.pack) {
             kernels_.gemm.pack_b(dy, columns, false, block.k, args_.out, packed_);
             block.b = packed_;
             block.b_row = panel;
             block.b_panel = block.k * panel;
+            block.b_padded = true;
         }
     }
 

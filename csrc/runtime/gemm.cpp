@@ -118,6 +118,9 @@ class Part {
         block.b = b_at(k, column_);
         block.b_row = args_.b_stride;
         block.b_panel = kernels_.panel;
+        // The rows of B after the chunk may be read where the last one ends within a vector.
+        block.b_padded =
+            !args_.transpose_b && (args_.k - k - length) * args_.b_stride >= kernels_.panel;
         block.c = args_.c + row * args_.c_stride + column_;
         block.c_row = args_.c_stride;
         block.m = rows;
@@ -156,6 +159,7 @@ class Part {
                 part.b = packed_b_;
                 part.b_row = kernels_.panel;
                 part.b_panel = length * kernels_.panel;
+                part.b_padded = true;
             }
             kernels_.strip(part);
             if (k + length == args_.k) finish(row, rows);

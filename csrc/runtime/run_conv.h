@@ -38,7 +38,7 @@ CorrelationArgs<T> forward_args(const Convolution& op, const ConvSizes& sizes) {
     args.in = sizes.in;
     args.out = sizes.out;
     args.flip = op.flip;
-    args.packed = sizes.images * sizes.space.out_pixels() > kUnpackedPixels && sizes.out > 16;
+    args.packed = sizes.images * sizes.space.out_pixels() > kUnpackedPixels;
     args.b_row = sizes.groups * sizes.out;
     args.b_group = args.packed ? padded(sizes.out, kWidestPanel) * sizes.depth() : sizes.out;
     args.y_pixel = sizes.groups * sizes.out;
