@@ -64,7 +64,7 @@ def tiles(path: Path) -> dict[str, list[Instruction]]:
     """Return the instructions of each tile (csrc/kernels/gemm_tile.h) by symbol."""
     functions = {}
     for block in tool_output("objdump", "-d", "--no-show-raw-insn", str(path)).split("\n\n"):
-        name = re.match(r"[0-9a-f]+ <(\w*4tileI\w*)>:", block)
+        name = re.match(r"[0-9a-f]+ <([\w.]*4tileI[\w.]*)>:", block)
         if name:
             lines = re.findall(r"^\s*([0-9a-f]+):\t(.+)$", block, re.MULTILINE)
             functions[name[1]] = [Instruction(int(at, 16), text) for at, text in lines]
