@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "channels.h"
 #include "plane.h"
 #include "runs.h"
 
@@ -14,18 +15,14 @@ constexpr std::ptrdiff_t kBandBytes = 256 * 1024;
 // Below this many multiply-adds a second thread costs more than it brings.
 constexpr std::ptrdiff_t kSerialWork = 256 * 1024;
 
-std::ptrdiff_t round_up(std::ptrdiff_t x, std::ptrdiff_t unit) {
-    return (x + unit - 1) / unit * unit;
-}
-
 std::ptrdiff_t divide_up(std::ptrdiff_t x, std::ptrdiff_t y) { return (x + y - 1) / y; }
 
-// Output rows of one band; the scratch of a task; how many tasks.
 template <class T>
 struct Plan {
-    std::ptrdiff_t band_rows;
-    std::ptrdiff_t runs;
-    std::ptrdiff_t task_bytes;
+    std::ptrdiff_t band_rows;   // output rows of one band
+    std::ptrdiff_t runs;        // of the window
+    std::ptrdiff_t copy_size;   // numbers of a band with its padding
+    std::ptrdiff_t task_bytes;  // of scratch
     std::ptrdiff_t tasks;
 };
 
@@ -38,15 +35,19 @@ Taps taps_of(const CorrelationArgs<T>& args) {
 template <class T>
 Plan<T> make_plan(const CorrelationArgs<T>& args, int threads) {
     Plan<T> plan;
-    const std::ptrdiff_t item = sizeof(T);
-    const std::ptrdiff_t line = args.w.reach(args.w.out) * args.groups * args.in * item;
-    const std::ptrdiff_t out_line = args.w.out * args.groups * args.out * item;
+    const std::ptrdiff_t line = args.w.reach(args.w.out) * args.groups * args.in;
+    const std::ptrdiff_t out_line = args.w.out * args.groups * args.out;
     const std::ptrdiff_t halo = line * args.h.reach(1);
-    plan.band_rows = std::clamp((kBandBytes - halo) / (line * args.h.stride + out_line),
+    const std::ptrdiff_t most = kBandBytes / static_cast<std::ptrdiff_t>(sizeof(T));
+    plan.band_rows = std::clamp((most - halo) / (line * args.h.stride + out_line),
                                 std::ptrdiff_t{1}, args.h.out);
     plan.runs = taps_of(args).count();
-    plan.task_bytes = round_up(line * args.h.reach(plan.band_rows), 64) +
-                      round_up(plan.runs * static_cast<std::ptrdiff_t>(sizeof(std::ptrdiff_t)), 64);
+    plan.copy_size = line * args.h.reach(plan.band_rows);
+    Scratch parts;
+    parts.take<std::ptrdiff_t>(plan.runs);
+    parts.take<T>(rows_together(args.out) * args.out);
+    parts.take<T>(plan.copy_size);
+    plan.task_bytes = parts.used();
     const std::ptrdiff_t rows = args.images * args.h.out;
     const std::ptrdiff_t work = rows * args.w.out * args.depth() * args.groups * args.out;
     plan.tasks = work <= kSerialWork ? 1 : std::min<std::ptrdiff_t>(threads, rows);
@@ -63,10 +64,12 @@ class Share {
           args_(args),
           plan_(plan),
           taps_(taps_of(args)),
-          skips_(reinterpret_cast<std::ptrdiff_t*>(scratch)),
-          copy_(reinterpret_cast<T*>(
-              scratch +
-              round_up(plan.runs * static_cast<std::ptrdiff_t>(sizeof(std::ptrdiff_t)), 64))) {}
+          repeat_(rows_together(args.out)) {
+        Scratch parts(scratch);
+        skips_ = parts.take<std::ptrdiff_t>(plan.runs);
+        repeat_bias(parts.take<T>(repeat_ * args.out));
+        copy_ = parts.take<T>(plan.copy_size);
+    }
 
     void run(std::ptrdiff_t begin, std::ptrdiff_t end) {
         while (begin < end) {
@@ -87,6 +90,7 @@ class Share {
         plane_ = read_band(args_.x + image * h.size * w.size * channels, h.size, w.size, channels,
                            band, copy_);
         taps_.fill_skips(plane_.row, skips_);
+        first_ = p;
         rows_ = rows;
         offset_ = image * args_.y_image + p * args_.y_row;
         for (group_ = 0; group_ < args_.groups; ++group_) {
@@ -94,33 +98,61 @@ class Share {
         }
     }
 
-    // All strips of one chunk of k. The pixels of a row are dealt evenly: 32 are 11 + 11 + 10.
+    // The k of the taps of output row p that don't lie in padding: the others would add zeros.
+    Range inside(std::ptrdiff_t p) const {
+        Range taps = args_.h.taps_inside(p);
+        if (args_.flip) taps = {args_.h.taps - taps.end, args_.h.taps - taps.begin};
+        const std::ptrdiff_t row = args_.w.taps * args_.in;
+        return {taps.begin * row, taps.end * row};
+    }
+
+    // All strips of one chunk of k.
     void run_chunk(std::ptrdiff_t k) {
-        GemmBlock<T> block = chunk(k);
-        const std::ptrdiff_t most = kernels_.gemm.height(args_.out);
-        const std::ptrdiff_t strips = divide_up(args_.w.out, most);
-        const bool last = k + block.k == args_.depth();
-        const std::ptrdiff_t pixel = args_.w.stride * args_.groups * args_.in;
-        const T* origin = plane_.data + group_ * args_.in + block_start_;
+        GemmBlock<T> block{};
+        Range built{0, 0};
         for (std::ptrdiff_t p = 0; p < rows_; ++p) {
-            for (std::ptrdiff_t strip = 0, q = 0; strip < strips; ++strip, q += block.m) {
-                block.m = (args_.w.out - q) / (strips - strip);
-                block.a = origin + p * args_.h.stride * plane_.row + q * pixel;
-                const std::ptrdiff_t at =
-                    offset_ + p * args_.y_row + q * args_.y_pixel + group_ * args_.out;
-                block.c = args_.y + at;
-                kernels_.gemm.strip(block);
-                if (last) finish(at, block.m);
+            const Range all = inside(first_ + p);
+            if (all.empty()) {
+                if (k == 0) clear(p);
+                continue;
             }
+            const Range part{std::max(k, all.begin), std::min(k + kChunk, all.end)};
+            if (part.empty()) continue;
+            if (part.begin != built.begin || part.end != built.end) {
+                block = chunk(part);
+                built = part;
+            }
+            block.accumulate = part.begin > all.begin;
+            run_row(block, p);
+            if (part.end == all.end) finish(p);
         }
     }
 
-    // What the strips of the chunk from k on have in common; block_start_ is where its A begins.
-    GemmBlock<T> chunk(std::ptrdiff_t k) {
+    // The strips of row p of the band. The pixels are dealt evenly: 32 are 11 + 11 + 10.
+    void run_row(GemmBlock<T>& block, std::ptrdiff_t p) {
+        const std::ptrdiff_t strips = divide_up(args_.w.out, kernels_.gemm.height(args_.out));
+        const T* a = plane_.data + group_ * args_.in + start_ + p * args_.h.stride * plane_.row;
+        T* c = args_.y + row_offset(p);
+        for (std::ptrdiff_t strip = 0, q = 0; strip < strips; ++strip, q += block.m) {
+            block.m = (args_.w.out - q) / (strips - strip);
+            block.a = a + q * block.a_row;
+            block.c = c + q * args_.y_pixel;
+            kernels_.gemm.strip(block);
+        }
+    }
+
+    // Where row p of the band begins in y and in saved.
+    std::ptrdiff_t row_offset(std::ptrdiff_t p) const {
+        return offset_ + p * args_.y_row + group_ * args_.out;
+    }
+
+    // What the strips of a part of k have in common; start_ is where its A begins.
+    GemmBlock<T> chunk(const Range& part) {
+        const std::ptrdiff_t k = part.begin;
         const std::ptrdiff_t length = taps_.length();
         const std::ptrdiff_t run = k / length;
         GemmBlock<T> block{};
-        block_start_ = taps_.start(run, plane_.row) + k % length;
+        start_ = taps_.start(run, plane_.row) + k % length;
         block.a_row = args_.w.stride * args_.groups * args_.in;
         block.a_column = 1;
         block.first_run = length - k % length;
@@ -134,42 +166,73 @@ class Share {
         block.b_padded = args_.packed;
         block.c_row = args_.y_pixel;
         block.n = args_.out;
-        block.k = std::min(kChunk, args_.depth() - k);
-        block.accumulate = k > 0;
+        block.k = part.end - k;
         return block;
     }
 
-    // `at`: the offset of the strip in y and in saved.
-    void finish(std::ptrdiff_t at, std::ptrdiff_t pixels) {
+    void clear(std::ptrdiff_t p) {
+        T* row = args_.y + row_offset(p);
+        for (std::ptrdiff_t q = 0; q < args_.w.out; ++q) {
+            std::fill_n(row + q * args_.y_pixel, args_.out, T{0});
+        }
+        finish(p);
+    }
+
+    // The epilogue on row p of the band, as few long rows where its pixels lie side by side.
+    void finish(std::ptrdiff_t p) {
         const std::ptrdiff_t n = args_.out;
-        T* c = args_.y + at;
-        if (args_.epilogue == Epilogue::bias_activate) {
-            kernels_.elementwise.bias_activate(args_.activation, args_.alpha,
-                                               args_.bias ? args_.bias + group_ * n : nullptr, c,
-                                               args_.y_pixel, pixels, n);
+        const std::ptrdiff_t at = row_offset(p);
+        const bool joined = args_.y_pixel == n;
+        T* row = args_.y + at;
+        if (args_.epilogue == Epilogue::bias_activate && joined) {
+            const std::ptrdiff_t wide = args_.w.out / repeat_;
+            const std::ptrdiff_t rest = args_.w.out % repeat_ * n;
+            const std::ptrdiff_t columns = repeat_ * n;
+            if (wide > 0) bias_activate(bias_, row, columns, wide, columns);
+            if (rest > 0) bias_activate(bias_, row + wide * columns, rest, 1, rest);
+        } else if (args_.epilogue == Epilogue::bias_activate) {
+            const T* bias = args_.bias ? args_.bias + group_ * n : nullptr;
+            bias_activate(bias, row, args_.y_pixel, args_.w.out, n);
         } else if (args_.epilogue == Epilogue::multiply_slope) {
-            const bool joined = args_.y_pixel == n;
-            const std::ptrdiff_t lines = joined ? 1 : pixels;
+            const std::ptrdiff_t lines = joined ? 1 : args_.w.out;
             for (std::ptrdiff_t i = 0; i < lines; ++i) {
                 const std::ptrdiff_t line = i * args_.y_pixel;
                 kernels_.elementwise.activate_grad(args_.activation, args_.alpha, T{0},
-                                                   args_.saved + at + line, c + line, c + line,
-                                                   joined ? pixels * n : n);
+                                                   args_.saved + at + line, row + line, row + line,
+                                                   joined ? args_.w.out * n : n);
             }
         }
+    }
+
+    void bias_activate(const T* bias, T* y, std::ptrdiff_t stride, std::ptrdiff_t rows,
+                       std::ptrdiff_t columns) {
+        kernels_.elementwise.bias_activate(args_.activation, args_.alpha, bias, y, stride, rows,
+                                           columns);
+    }
+
+    // The bias of `repeat_` pixels that lie side by side.
+    void repeat_bias(T* bias) {
+        if (!args_.bias || args_.groups > 1) return;
+        for (std::ptrdiff_t i = 0; i < repeat_ * args_.out; ++i) {
+            bias[i] = args_.bias[i % args_.out];
+        }
+        bias_ = bias;
     }
 
     const Kernels<T>& kernels_;
     const CorrelationArgs<T>& args_;
     const Plan<T>& plan_;
     Taps taps_;
-    std::ptrdiff_t* skips_;  // [runs]
-    T* copy_;                // the band with its padding
+    std::ptrdiff_t repeat_;
+    const T* bias_ = nullptr;  // [repeat_, out]
+    std::ptrdiff_t* skips_;    // [runs]
+    T* copy_;                  // the band with its padding
     Plane<T> plane_{};
+    std::ptrdiff_t first_ = 0;   // row of the band in the image
     std::ptrdiff_t rows_ = 0;    // of the band
     std::ptrdiff_t offset_ = 0;  // of the band in y
     std::ptrdiff_t group_ = 0;
-    std::ptrdiff_t block_start_ = 0;
+    std::ptrdiff_t start_ = 0;
 };
 
 }  // namespace

@@ -15,6 +15,14 @@
 
 namespace pybp {
 
+// The range [begin, end).
+struct Range {
+    std::ptrdiff_t begin;
+    std::ptrdiff_t end;
+
+    bool empty() const { return begin >= end; }
+};
+
 // One axis of a correlation. `before` may be negative: then the first cells are never read.
 struct CorrelationAxis {
     std::ptrdiff_t size;  // of x
@@ -27,6 +35,20 @@ struct CorrelationAxis {
     std::ptrdiff_t span() const { return (taps - 1) * dilation + 1; }
     // The cells that `count` outputs read.
     std::ptrdiff_t reach(std::ptrdiff_t count) const { return (count - 1) * stride + span(); }
+    // The taps of output p that lie in x; the others meet zeros.
+    Range taps_inside(std::ptrdiff_t p) const {
+        const std::ptrdiff_t start = p * stride - before;
+        const std::ptrdiff_t first = start < 0 ? (-start + dilation - 1) / dilation : 0;
+        const std::ptrdiff_t last = start < size ? (size - 1 - start) / dilation + 1 : 0;
+        return {first, last < taps ? last : taps};
+    }
+    // The outputs whose tap t lies in x.
+    Range outputs_inside(std::ptrdiff_t t) const {
+        const std::ptrdiff_t start = t * dilation - before;
+        const std::ptrdiff_t first = start < 0 ? (-start + stride - 1) / stride : 0;
+        const std::ptrdiff_t last = start < size ? (size - 1 - start) / stride + 1 : 0;
+        return {first, last < out ? last : out};
+    }
 };
 
 template <class T>

@@ -111,60 +111,87 @@ class Share {
                            band, copy_);
         const std::ptrdiff_t skip = h.stride * plane_.row - w.out * w.stride * channels;
         std::fill_n(skips_, std::min(rows, kMostSkips), skip);
+        band_ = p;
         dy_ = args_.dy + (image * h.out + p) * w.out * args_.groups * args_.out;
         const std::ptrdiff_t pixels = rows * w.out;
         for (std::ptrdiff_t k = 0; k < pixels; k += kChunk) {
-            run_chunk(k, std::min(kChunk, pixels - k));
+            run_chunk({k, std::min(k + kChunk, pixels)});
         }
     }
 
-    void run_chunk(std::ptrdiff_t k, std::ptrdiff_t length) {
+    void run_chunk(const Range& chunk) {
+        const std::ptrdiff_t of_run = strips_of_run();
+        const std::ptrdiff_t of_group = taps_.count() * of_run;
         GemmBlock<T> block{};
         block.a_row = 1;
         block.a_column = args_.w.stride * args_.groups * args_.in;
-        block.first_run = args_.w.out - k % args_.w.out;
         block.run = args_.w.out;
         block.skips = skips_;
         block.c_row = args_.groups * args_.out;
         block.n = args_.out;
-        block.k = length;
         block.accumulate = accumulate_;
-        const T* a = plane_.data + k / args_.w.out * args_.h.stride * plane_.row +
-                     k % args_.w.out * block.a_column;
-        const std::ptrdiff_t of_run = strips_of_run();
-        const std::ptrdiff_t of_group = taps_.count() * of_run;
         std::ptrdiff_t group = -1;
         for (std::ptrdiff_t s = first_; s < last_; ++s) {
             if (s / of_group != group) {
                 group = s / of_group;
-                take_dy(block, group, k);
+                take_dy(block, group, chunk);
             }
-            const std::ptrdiff_t run = s % of_group / of_run;
-            const std::ptrdiff_t i = taps_.length() * (s % of_run) / of_run;
-            block.m = taps_.length() * (s % of_run + 1) / of_run - i;
-            block.a = a + group * args_.in + taps_.start(run, plane_.row) + i;
-            block.c = dw_ + (run * taps_.length() + i) * block.c_row + group * args_.out;
-            kernels_.gemm.strip(block);
+            run_strip(block, group, s % of_group / of_run, s % of_run, chunk);
         }
         accumulate_ = true;
     }
 
-    // The rows k ... of dy, for the channels of a group.
-    void take_dy(GemmBlock<T>& block, std::ptrdiff_t group, std::ptrdiff_t k) {
+    // Rows [i, i + m) of the block of dw that belongs to a run of taps.
+    void run_strip(GemmBlock<T>& block, std::ptrdiff_t group, std::ptrdiff_t run,
+                   std::ptrdiff_t strip, const Range& chunk) {
+        const std::ptrdiff_t i = taps_.length() * strip / strips_of_run();
+        block.m = taps_.length() * (strip + 1) / strips_of_run() - i;
+        block.c = dw_ + (run * taps_.length() + i) * block.c_row + group * args_.out;
+        const Range pixels = inside(run, chunk);
+        if (pixels.empty()) {
+            if (!accumulate_) clear(block);
+            return;
+        }
+        const std::ptrdiff_t row = pixels.begin / args_.w.out;
+        const std::ptrdiff_t column = pixels.begin % args_.w.out;
+        block.a = plane_.data + row * args_.h.stride * plane_.row + column * block.a_column +
+                  group * args_.in + taps_.start(run, plane_.row) + i;
+        block.first_run = args_.w.out - column;
+        block.b = b_ + (pixels.begin - chunk.begin) * block.b_row;
+        block.k = pixels.end - pixels.begin;
+        kernels_.gemm.strip(block);
+    }
+
+    // The pixels of a chunk at which a run of taps does not lie in padding.
+    Range inside(std::ptrdiff_t run, const Range& chunk) const {
+        const Range rows = args_.h.outputs_inside(taps_.tap_row(run));
+        return {std::max(chunk.begin, (rows.begin - band_) * args_.w.out),
+                std::min(chunk.end, (rows.end - band_) * args_.w.out)};
+    }
+
+    static void clear(const GemmBlock<T>& block) {
+        for (std::ptrdiff_t i = 0; i < block.m; ++i) {
+            std::fill_n(block.c + i * block.c_row, block.n, T{0});
+        }
+    }
+
+    // B: the rows of dy, for the channels of a group.
+    void take_dy(GemmBlock<T>& block, std::ptrdiff_t group, const Range& chunk) {
+        const std::ptrdiff_t length = chunk.end - chunk.begin;
         const std::ptrdiff_t columns = args_.groups * args_.out;
-        const T* dy = dy_ + k * columns + group * args_.out;
+        const T* dy = dy_ + chunk.begin * columns + group * args_.out;
         const std::ptrdiff_t panel = kernels_.gemm.panel;
-        block.b = dy;
+        b_ = dy;
         block.b_row = columns;
         block.b_panel = panel;
         // The pixels after the chunk may be read where the last one ends within a vector.
         const T* end = args_.dy + args_.images * args_.h.out * args_.w.out * columns;
-        block.b_padded = end - (dy + block.k * columns) >= panel;
+        block.b_padded = end - (dy + length * columns) >= panel;
         if (plan_.pack) {
-            kernels_.gemm.pack_b(dy, columns, false, block.k, args_.out, packed_);
-            block.b = packed_;
+            kernels_.gemm.pack_b(dy, columns, false, length, args_.out, packed_);
+            b_ = packed_;
             block.b_row = panel;
-            block.b_panel = block.k * panel;
+            block.b_panel = length * panel;
             block.b_padded = true;
         }
     }
@@ -178,7 +205,9 @@ class Share {
     T* packed_;
     T* copy_;  // the band with its padding
     Plane<T> plane_{};
-    const T* dy_ = nullptr;  // of the band
+    const T* dy_ = nullptr;    // of the band
+    const T* b_ = nullptr;     // of the chunk, as it lies or packed
+    std::ptrdiff_t band_ = 0;  // its first row
     std::ptrdiff_t first_ = 0;
     std::ptrdiff_t last_ = 0;
     std::ptrdiff_t skips_[kMostSkips];

@@ -22,16 +22,18 @@ struct Taps {
     std::ptrdiff_t count() const { return joined() ? rows : rows * columns; }
     std::ptrdiff_t length() const { return joined() ? columns * used : used; }
 
+    // The row of taps, as they lie in the plane, of run `index`.
+    std::ptrdiff_t tap_row(std::ptrdiff_t index) const {
+        const std::ptrdiff_t u = joined() ? index : index / columns;
+        return flip ? rows - 1 - u : u;
+    }
+
     // Where run `index` starts, from the first tap of the plane, whose rows are `row` numbers
     // apart.
     std::ptrdiff_t start(std::ptrdiff_t index, std::ptrdiff_t row) const {
-        std::ptrdiff_t u = joined() ? index : index / columns;
-        std::ptrdiff_t v = joined() ? 0 : index % columns;
-        if (flip) {
-            u = rows - 1 - u;
-            v = columns - 1 - v;
-        }
-        return u * row_dilation * row + v * column_dilation * channels;
+        const std::ptrdiff_t v = joined() ? 0 : index % columns;
+        const std::ptrdiff_t tap = flip ? columns - 1 - v : v;
+        return tap_row(index) * row_dilation * row + tap * column_dilation * channels;
     }
 
     // skips[i]: from the end of run i to the start of the next; count() - 1 entries.
