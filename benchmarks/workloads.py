@@ -15,7 +15,7 @@ class Workload(NamedTuple):
 
     name: str
     layers: Callable[[], list[bp.layers.Layer]]
-    inputs: int
+    shape: tuple[int, ...]  # of a sample
     classes: int
     rows: int
     optimizer: bp.optimizers.Optimizer
@@ -32,19 +32,38 @@ def _mlp(*units: int, dropout: float = 0.0) -> Callable[[], list[bp.layers.Layer
     return layers
 
 
+def _lenet() -> list[bp.layers.Layer]:
+    return [
+        bp.Conv2d(6, 5, padding=2), bp.ReLU(), bp.MaxPool2d(2),
+        bp.Conv2d(16, 5), bp.ReLU(), bp.MaxPool2d(2), bp.Flatten(),
+        bp.Linear(120), bp.ReLU(), bp.Linear(84), bp.ReLU(), bp.Linear(10),
+    ]  # fmt: skip
+
+
+def _cifar_net() -> list[bp.layers.Layer]:
+    layers: list[bp.layers.Layer] = []
+    for channels in (32, 64):
+        for _ in range(2):
+            layers += [bp.Conv2d(channels, 3, padding=1), bp.ReLU()]
+        layers.append(bp.MaxPool2d(2))
+    return [*layers, bp.Flatten(), bp.Linear(512), bp.ReLU(), bp.Linear(10)]
+
+
 WORKLOADS = [
-    Workload("784-40-10, batch 1, SGD", _mlp(40, 10), 784, 10, 1, bp.SGD(0.01)),
-    Workload("784-40-10, batch 100, SGD", _mlp(40, 10), 784, 10, 100, bp.SGD(0.1)),
-    Workload("784-512-512-10, batch 128, Adam", _mlp(512, 512, 10), 784, 10, 128, bp.Adam(1e-3)),
+    Workload("784-40-10, batch 1, SGD", _mlp(40, 10), (784,), 10, 1, bp.SGD(0.01)),
+    Workload("784-40-10, batch 100, SGD", _mlp(40, 10), (784,), 10, 100, bp.SGD(0.1)),
+    Workload("784-512-512-10, batch 128, Adam", _mlp(512, 512, 10), (784,), 10, 128, bp.Adam(1e-3)),
     Workload(
         "784-512-512-10, batch 128, dropout, Adam",
         _mlp(512, 512, 10, dropout=0.2),
-        784,
+        (784,),
         10,
         128,
         bp.Adam(1e-3),
     ),
-    Workload("3600-3600-10, batch 256, SGD", _mlp(3600, 10), 3600, 10, 256, bp.SGD(0.1)),
+    Workload("3600-3600-10, batch 256, SGD", _mlp(3600, 10), (3600,), 10, 256, bp.SGD(0.1)),
+    Workload("LeNet-5, batch 64, SGD", _lenet, (28, 28, 1), 10, 64, bp.SGD(0.01)),
+    Workload("CIFAR net, batch 8, Adam", _cifar_net, (32, 32, 3), 10, 8, bp.Adam(1e-4)),
 ]
 
 
@@ -58,5 +77,5 @@ def make_batch(workload: Workload, batches: int = 1) -> tuple[np.ndarray, np.nda
     """Return random inputs and labels for some batches."""
     rng = np.random.default_rng(1)
     rows = workload.rows * batches
-    x = rng.normal(size=(rows, workload.inputs)).astype(np.float32)
+    x = rng.normal(size=(rows, *workload.shape)).astype(np.float32)
     return x, rng.integers(0, workload.classes, rows)

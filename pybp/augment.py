@@ -1,7 +1,9 @@
 """Augmentation: each epoch sees the training pictures a little changed, made beside the training.
 
-for pictures in bp.augment.epochs(x, 15, bp.augment.Augment(shift=4, flip=True)):
-net.fit(pictures, y, loss="cross_entropy", optimizer=optimizer, epochs=1)
+One training of 15 epochs::
+
+    for pictures in bp.augment.epochs(x, 15, bp.augment.Augment(shift=4, flip=True)):
+        net.fit(pictures, y, loss="cross_entropy", optimizer=optimizer, epochs=1)
 """
 
 from __future__ import annotations

@@ -6,8 +6,9 @@ from typing import NamedTuple
 
 import numpy as np
 
-from pybp.arrays import Array
+from pybp.arrays import FLOAT_TYPES, Array
 from pybp.parameters import GradientArrays
+from pybp.program.program import DATA_ROLES
 from pybp.programs import Bound, GradientProgram
 
 _NOTHING = np.zeros((1, 0))  # no hyper-parameters, no results
@@ -25,21 +26,27 @@ class HandPass(NamedTuple):
     def forward(self, x: Array) -> Array:
         """Return the output for a batch; what the backward part needs stays in the workspace."""
         self.bound.executor.write("x", x)
-        self._run(0, self.bound.program.backward_start)
-        return self.bound.executor.read(self.names.y, self.rows)
+        return self._run(0, self.bound.program.backward_start, self.names.y, {})
 
     def backward(self, dy: Array, grads: GradientArrays, *, accumulate: bool) -> Array:
         """Fill the gradients, or add to them; return that of the input."""
         before = grads.flat.copy() if accumulate and grads.known else None
-        self.bound.executor.write("dy", dy)
-        self._run(self.bound.program.backward_start, len(self.bound.program.ops))
+        begin, end = self.bound.program.backward_start, len(self.bound.program.ops)
+        dx = self._run(begin, end, self.names.dx, {"dy": dy})
         if before is not None:
             grads.flat += before
         grads.known = True
-        return self.bound.executor.read(self.names.dx, self.rows)
+        return dx
 
-    def _run(self, begin: int, end: int) -> None:
+    def _run(self, begin: int, end: int, wanted: str, data: dict[str, Array]) -> Array:
+        """Run some ops on arrays of the caller; return a fresh array of what is wanted."""
+        program, executor = self.bound.program, self.bound.executor
+        buffer = program.buffers[wanted]
+        result = np.array(data[wanted], FLOAT_TYPES[program.dtype]) if wanted in data else None
+        if buffer.role == "output":
+            result = np.empty((self.rows, *buffer.shape[1:]), FLOAT_TYPES[program.dtype])
+            data = {**data, wanted: result}
+        arrays = [data.get(each.name) for each in program.of_role(*DATA_ROLES)]
         starts = np.array([0, self.rows])
-        self.bound.executor.run(
-            [], None, starts, _NOTHING, _NOTHING, self.seed, self.step, begin, end
-        )
+        executor.run(arrays, None, starts, _NOTHING, _NOTHING, self.seed, self.step, begin, end)
+        return executor.read(wanted, self.rows) if result is None else result

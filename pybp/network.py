@@ -196,7 +196,7 @@ class Network(Built):
         if self._pending is None:
             raise RuntimeError("backward needs a forward pass before it: call net.forward(x)")
         rows = self._pending.rows
-        dy = inputs.samples(dy, "dy", self._output_shape)
+        dy = inputs.ready(inputs.samples(dy, "dy", self._output_shape), self.dtype)
         if len(dy) != rows:
             raise ValueError(f"dy must have the {rows} rows of the forward pass, got {len(dy)}")
         with self._lock:

@@ -66,10 +66,14 @@ def least_rows(program: Program) -> int:
 
 
 class GradientProgram(NamedTuple):
-    """A program forward and backward, and the values by which the caller talks to it."""
+    """A program forward and backward, and the buffers by which the caller talks to it.
+
+    The caller writes the value x before the forward part, and hands ``dy`` in for the backward
+    part. What no op reads is written to arrays of the caller.
+    """
 
     program: Program
-    y: str  # the output of the forward part; the caller writes x before, and dy after it
+    y: str  # the output of the forward part
     dx: str
 
 
@@ -94,9 +98,11 @@ class Recipe(NamedTuple):
         """Return the program forward, then backward from ``dy``."""
         program, y = self._forward("gradient", training=training, role="value")
         program.backward_start = len(program.ops)
-        program.add_buffer("dy", program.shape(y), "value")
-        gradients = add_gradient(program, {y: "dy"}, inputs=("x",))
-        return GradientProgram(program, y, gradients["x"])
+        program.add_buffer("dy", program.shape(y), "input")
+        dx = add_gradient(program, {y: "dy"}, inputs=("x",))["x"]
+        for name in (y, dx):
+            _hand_out(program, name)
+        return GradientProgram(program, y, dx)
 
     def evaluate(
         self, loss: Loss, target: Target, weight: Shape | None, metrics: Sequence[Metric]
@@ -136,6 +142,14 @@ class Recipe(NamedTuple):
         builder, x = new_forward(name, self.dtype, self.input_shape, training=training, role=role)
         y = self.lower(builder, x)
         return builder.program, y
+
+
+def _hand_out(program: Program, name: str) -> None:
+    """Let an op write a value to the caller's array, if it makes one that no op reads."""
+    buffer = program.buffers[name]
+    made = any(name in op.outputs() for op in program.ops)
+    if made and buffer.role == "value" and not any(name in op.inputs() for op in program.ops):
+        program.buffers[name] = buffer._replace(role="output")
 
 
 def update_program(dtype: str, optimizer: Optimizer, size: int) -> Program:

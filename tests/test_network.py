@@ -219,3 +219,24 @@ def test_the_printed_program_shows_each_op() -> None:
     text = str(_net().build((4,)).program)
     assert "0.y (n, 5) = dense(x, 0.weight, 0.bias, activation=tanh)" in text
     assert text.count("\n") < 30
+
+
+@pytest.mark.parametrize("last", [bp.Linear(2), bp.ReLU(), bp.Flatten(), bp.Identity()])
+def test_what_a_pass_by_hand_returns_belongs_to_the_caller(
+    last: bp.layers.Layer, backend: str, dtype: str
+) -> None:
+    """Overwriting it, or the arrays that were given, changes nothing of the passes that follow."""
+    net = bp.Sequential([bp.Tanh(), bp.Linear(3), last], dtype=dtype, seed=0)
+    x = X.astype(dtype)
+    dy = np.ones((len(x), *net.build((4,)).output_shape), dtype)
+    net.forward(x)
+    expected = net.backward(dy), net.grads["1.weight"].copy()
+    again = x.copy()
+    y = net.forward(again)
+    y[...] = again[...] = np.nan
+    for _ in range(2):
+        given = dy.copy()
+        dx = net.backward(given)
+        np.testing.assert_array_equal(dx, expected[0])
+        np.testing.assert_array_equal(net.grads["1.weight"], expected[1])
+        dx[...] = given[...] = np.nan

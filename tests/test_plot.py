@@ -173,7 +173,7 @@ def test_feature_maps_inside_a_graph():
 
 
 def test_feature_maps_bad_layers(net):
-    with pytest.raises(ValueError, match="no layer 'third' in 0, 1, 2, second"):
+    with pytest.raises(KeyError, match="no layer 'third' in 0, 1, 2, second"):
         bp.plot.feature_maps(net, np.ones((6, 5, 1)), "third")
     with pytest.raises(ValueError, match=r"the output has \(3,\)"):
         bp.plot.feature_maps(net, np.ones((6, 5, 1)))

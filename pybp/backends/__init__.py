@@ -26,7 +26,7 @@ class Executor(Protocol):
 
     def run(
         self,
-        data: Sequence[Array],
+        data: Sequence[Array | None],
         order: Array | None,
         starts: Array,
         hyper: Array,
@@ -42,7 +42,8 @@ class Executor(Protocol):
         ----------
         data : sequence of arrays
             One for each data buffer, in the order of declaration: (rows, ...). Inputs of another
-            dtype are converted row by row; outputs have the program's dtype.
+            dtype are converted row by row; outputs have the program's dtype. None for those
+            that the ops of this run don't use.
         order : int64 array or None
             The rows in the order they are used; None for 0, 1, 2 ...
         starts : int64 array, (steps + 1,)

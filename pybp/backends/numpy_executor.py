@@ -43,7 +43,7 @@ class NumpyExecutor:
 
     def run(
         self,
-        data: Sequence[Array],
+        data: Sequence[Array | None],
         order: Array | None,
         starts: Array,
         hyper: Array,
@@ -79,9 +79,9 @@ class NumpyExecutor:
     def _type(self, buffer: Buffer) -> type[np.generic]:
         return element_type(buffer.dtype, self.program.dtype)
 
-    def _take(self, data: Sequence[Array], rows: Any) -> None:
+    def _take(self, data: Sequence[Array | None], rows: Any) -> None:
         for buffer, array in zip(self._data, data, strict=True):
-            if buffer.role != "output":
+            if buffer.role != "output" and array is not None:
                 self._values[buffer.name] = array[rows].astype(self._type(buffer))
 
     def _execute(self, op: Op, step: Step) -> None:
@@ -99,8 +99,8 @@ class NumpyExecutor:
             else:
                 self._values[name][...] = array  # a view that the caller holds
 
-    def _deliver(self, data: Sequence[Array], start: int) -> None:
+    def _deliver(self, data: Sequence[Array | None], start: int) -> None:
         for buffer, array in zip(self._data, data, strict=True):
-            if buffer.role == "output":
+            if buffer.role == "output" and array is not None:
                 value = self._values[buffer.name]
                 array[start : start + len(value)] = value

@@ -26,14 +26,17 @@ class Layer(Record):
 
     merges: ClassVar[bool] = False  # whether it reads several values
 
-    def __call__(self, value: Any) -> Value:
-        """Return what the layer makes of a symbolic value (of several for layers that merge).
+    def __call__(self, value: Any, *others: Any) -> Value:
+        """Return what the layer makes of a symbolic value (of a list of them, if it merges).
 
         Raises
         ------
         TypeError
             For anything but an ``Input`` or what a layer has returned.
         """
+        if others:
+            name = type(self).__name__
+            raise TypeError(f"{name}()(...) takes one value, or a list of values: {name}()([a, b])")
         given = tuple(value) if isinstance(value, list | tuple) else (value,)
         for one in given:
             if not isinstance(one, Value) and not (isinstance(one, Layer) and one.is_source()):
@@ -121,9 +124,13 @@ def check_probability(layer: Layer, p: float) -> None:
 
 
 def check_eps(layer: Layer, eps: float) -> None:
-    """Refuse an eps that is no positive finite number."""
-    if not 0 < eps < float("inf"):
-        raise ValueError(f"{type(layer).__name__}: eps must be > 0 and finite, got {eps!r}")
+    """Refuse an eps that is not small: a size meant for a layer that infers its sizes."""
+    if not 0 < eps < 1:
+        title = type(layer).__name__
+        raise ValueError(
+            f"{title}: eps must lie between 0 and 1, got {eps!r}; sizes are not given, "
+            "they follow from the input"
+        )
 
 
 def check_initializers(layer: Layer, *initializers: Initializer) -> None:

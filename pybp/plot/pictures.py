@@ -150,8 +150,10 @@ def feature_maps(net: Any, x: Array, layer: str | int | None = None, ax: Any = N
 
     Raises
     ------
+    KeyError
+        When there is no such layer.
     ValueError
-        When there is no such layer, or its output is no (height, width, channels).
+        When its output is no (height, width, channels).
     TypeError
         When a layer of another net than a Sequential is named.
     ImportError
@@ -283,7 +285,7 @@ def _up_to(net: Any, layer: str | int) -> Sequential:
         )
     path = _path(net, layer)
     if path not in net.paths:
-        raise ValueError(f"there is no layer {layer!r} in {', '.join(net.paths)}")
+        raise KeyError(f"there is no layer {layer!r} in {', '.join(net.paths)}")
     layers = net.layers[: net.paths.index(path) + 1]
     inner = Sequential(layers, dtype=net.dtype, backend=net.backend).build(net.input_shape)
     for own, others in ((inner.params, net.params), (inner.buffers, net.buffers)):

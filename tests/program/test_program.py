@@ -253,6 +253,6 @@ def test_a_broken_rule_of_images_names_the_op_and_what_was_found(op: ops.Op, mes
 
 def test_the_print_names_every_buffer_of_the_caller() -> None:
     text = str(bp.Sequential([bp.Linear(3), bp.Tanh()]).build((4,)).program)
-    for line in ("value    x (n, 4)", "value    dy (n, 3)", "param    0.weight (4, 3)"):
+    for line in ("value    x (n, 4)", "input    dy (n, 3)", "param    0.weight (4, 3)"):
         assert line in text
     assert "-- backward --" in text
