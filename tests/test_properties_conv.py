@@ -304,6 +304,24 @@ def test_threads_do_not_change_the_bits(g: Geometry, rows: int, wide: int, kind:
     assert len(results) == 1
 
 
+def test_few_images_on_more_threads_than_parts() -> None:
+    """What is summed in parts for many images is shared by all threads for a few.
+
+    The scratch of a net that is bound for many must do for both.
+    """
+    require_native()
+    x = np.random.default_rng(0).normal(size=(64, 30, 30, 8)).astype(np.float32)
+    results = set()
+    for threads in (1, 40):
+        bp.set_num_threads(threads)
+        net = bp.Sequential([bp.Conv2d(24, 5)], seed=0, backend="native")
+        for rows in (64, 2):
+            y = net.forward(x[:rows], training=True)
+            net.backward(y)
+        results.add(net.grads.flat.tobytes())
+    assert len(results) == 1
+
+
 @BACKENDS
 @DTYPES
 @FEW

@@ -218,7 +218,9 @@ class Share {
 template <class T>
 std::size_t correlation_weight_scratch_bytes(const CorrelationWeightArgs<T>& args, int threads) {
     const Plan<T> plan = make_plan(args, threads);
-    return static_cast<std::size_t>(plan.parts * plan.part_size + plan.tasks * plan.task_size()) *
+    // Fewer images may be one part, which all threads share.
+    const std::ptrdiff_t tasks = std::max<std::ptrdiff_t>(plan.parts, threads);
+    return static_cast<std::size_t>(plan.parts * plan.part_size + tasks * plan.task_size()) *
            sizeof(T);
 }
 
