@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 import pybp._core as _core
-from pybp.arrays import Array, aligned_zeros, element_type
+from pybp.arrays import Array, aligned_empty, element_type
 from pybp.program.ops import N, Op
 from pybp.program.plan import make_plan
 from pybp.program.program import DATA_ROLES, Buffer, Program
@@ -26,11 +26,11 @@ class NativeExecutor:
         self._offsets = {
             name: plan.offsets.get(plan.aliases.get(name, name), -1) for name in program.buffers
         }
-        self._work = aligned_zeros(plan.size, np.uint8)
+        self._work = aligned_empty(plan.size, np.uint8)  # no op reads what none has written
         self._core = _core.Executor(
             program.dtype, layout.buffers(), layout.data(), layout.ops(), max_rows
         )
-        scratch = aligned_zeros(self._core.scratch_bytes, np.uint8)
+        scratch = aligned_empty(self._core.scratch_bytes, np.uint8)
         self._core.bind([*fixed.values(), self._work], scratch)
         self.run = self._core.run
 
