@@ -2,7 +2,7 @@
 
     PYBP_DATA=folder python examples/fashion_cnn.py      from folder/fashion-mnist
 
-Each epoch sees the pictures shifted by up to two pixels and half of them mirrored. Options:
+Each epoch sees the pictures shifted by up to one pixel and half of them mirrored. Options:
 --epochs N, --rows N (train on the first N pictures), --backend native|numpy.
 """
 
@@ -51,7 +51,7 @@ def falling(top: float, updates: int) -> bp.optimizers.Rate:
 
 def main(arguments: Sequence[str] | None = None) -> float:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--epochs", type=int, default=12)
+    parser.add_argument("--epochs", type=int, default=18)
     parser.add_argument("--rows", type=int)
     parser.add_argument("--backend", choices=("native", "numpy"))
     options = parser.parse_args(arguments)
@@ -60,7 +60,7 @@ def main(arguments: Sequence[str] | None = None) -> float:
     print(net.summary(), end="\n\n")
     optimizer = bp.Adam(falling(2e-3, options.epochs * -(-len(x) // BATCH)))
     measure = {"loss": "cross_entropy", "metrics": ["accuracy"]}
-    augment = bp.augment.Augment(shift=2, flip=True)
+    augment = bp.augment.Augment(shift=1, flip=True)
     before = time.perf_counter()
     for epoch, pictures in enumerate(bp.augment.epochs(x, options.epochs, augment), 1):
         history = net.fit(
