@@ -1,27 +1,11 @@
 // Depthwise convolution of one ISA level: vectors over the channels, nothing is padded or copied.
 #include "../tables/depthwise.h"
 
-#include "simd.h"
+#include "columns.h"
 #include "table.h"
 
 namespace pybp {
 namespace {
-
-// The tap columns [first, last) of output q whose cells lie in the row.
-struct Columns {
-    std::ptrdiff_t first;
-    std::ptrdiff_t last;
-};
-
-PYBP_INLINE Columns columns_of(const DepthwiseRow& row, std::ptrdiff_t start) {
-    const std::ptrdiff_t d = row.dilation;
-    Columns columns{0, row.kernel};
-    if (start < 0) columns.first = (-start + d - 1) / d;
-    if (start + (row.kernel - 1) * d >= row.size) {
-        columns.last = start >= row.size ? 0 : (row.size - start + d - 1) / d;
-    }
-    return columns;
-}
 
 // kVectors vectors of channels of one row.
 template <class T, int kVectors, class Edge>
@@ -29,13 +13,13 @@ void row_of(const DepthwiseRow& row, const T* x, const T* w, T* y, Edge edge) {
     const std::ptrdiff_t x_tap = row.dilation * row.channels;
     for (std::ptrdiff_t q = 0; q < row.out; ++q) {
         const std::ptrdiff_t start = q * row.stride - row.before;
-        const Columns columns = columns_of(row, start);
+        const Columns columns = columns_in(start, row.dilation, row.kernel, 0, row.size);
         V<T> sums[kVectors] = {};
         for (std::ptrdiff_t u = 0; u < row.rows; ++u) {
             const T* cell =
-                x + u * row.row_step + (start + columns.first * row.dilation) * row.channels;
-            const T* tap = w + u * row.w_row + columns.first * row.w_tap;
-            for (std::ptrdiff_t v = columns.first; v < columns.last; ++v) {
+                x + u * row.row_step + (start + columns.begin * row.dilation) * row.channels;
+            const T* tap = w + u * row.w_row + columns.begin * row.w_tap;
+            for (std::ptrdiff_t v = columns.begin; v < columns.end; ++v) {
 #pragma GCC unroll 8
                 for (int i = 0; i < kVectors; ++i) {
                     sums[i] = load(cell + i * kLanes<T>, edge) * load(tap + i * kLanes<T>, edge) +
@@ -51,30 +35,20 @@ void row_of(const DepthwiseRow& row, const T* x, const T* w, T* y, Edge edge) {
     }
 }
 
-// The outputs [first, last) whose tap in column v lies in the row.
-PYBP_INLINE Columns outputs_of(const DepthwiseRow& row, std::ptrdiff_t v) {
-    const std::ptrdiff_t start = v * row.dilation - row.before;  // of q = 0
-    const std::ptrdiff_t s = row.stride;
-    Columns outputs{0, row.out};
-    if (start < 0) outputs.first = (-start + s - 1) / s;
-    if (start + (row.out - 1) * s >= row.size) {
-        outputs.last = start >= row.size ? 0 : (row.size - start + s - 1) / s;
-    }
-    return outputs;
-}
-
 template <class T, int kVectors, class Edge>
 void weight_row_of(const DepthwiseRow& row, const T* x, const T* y, T* w, Edge edge) {
     const std::ptrdiff_t x_pixel = row.stride * row.channels;
     for (std::ptrdiff_t u = 0; u < row.rows; ++u) {
         for (std::ptrdiff_t v = 0; v < row.kernel; ++v) {
-            const Columns outputs = outputs_of(row, v);
+            // the outputs whose tap in this column lies in the row
+            const Columns outputs =
+                columns_in(v * row.dilation - row.before, row.stride, row.out, 0, row.size);
             const T* cell =
                 x + u * row.row_step +
-                (outputs.first * row.stride - row.before + v * row.dilation) * row.channels;
-            const T* out = y + outputs.first * row.y_pixel;
+                (outputs.begin * row.stride - row.before + v * row.dilation) * row.channels;
+            const T* out = y + outputs.begin * row.y_pixel;
             V<T> sums[kVectors] = {};
-            for (std::ptrdiff_t q = outputs.first; q < outputs.last; ++q) {
+            for (std::ptrdiff_t q = outputs.begin; q < outputs.end; ++q) {
 #pragma GCC unroll 8
                 for (int i = 0; i < kVectors; ++i) {
                     sums[i] = load(cell + i * kLanes<T>, edge) * load(out + i * kLanes<T>, edge) +

@@ -1,27 +1,11 @@
 // Pools of one ISA level: vectors run over the channels of a window.
+#include "columns.h"
 #include "slope.h"
 #include "table.h"
 #include "taps.h"
 
 namespace pybp {
 namespace {
-
-// The tap columns [begin, end) of a window that lie in the input.
-struct Columns {
-    std::ptrdiff_t begin;
-    std::ptrdiff_t end;
-};
-
-// Those of [0, kernel) whose cells start + t * dilation lie in [low, high).
-PYBP_INLINE Columns columns_in(const PoolRow& row, std::ptrdiff_t start, std::ptrdiff_t low,
-                               std::ptrdiff_t high) {
-    const auto steps_to = [&](std::ptrdiff_t cell) {  // the first tap at or behind the cell
-        if (cell <= start) return std::ptrdiff_t{0};
-        return row.dilation == 1 ? cell - start : (cell - start + row.dilation - 1) / row.dilation;
-    };
-    const std::ptrdiff_t end = steps_to(high);
-    return {steps_to(low), end < row.kernel ? end : row.kernel};
-}
 
 // Calls f(q, start, columns) for each window; `start` is the cell of its tap column 0.
 template <class F>
@@ -32,7 +16,7 @@ PYBP_INLINE void for_each_window(const PoolRow& row, F f) {
         if (start >= 0 && start + span <= row.size) {
             f(q, start, Columns{0, row.kernel});
         } else {
-            f(q, start, columns_in(row, start, 0, row.size));
+            f(q, start, columns_in(start, row.dilation, row.kernel, 0, row.size));
         }
     }
 }
@@ -264,8 +248,8 @@ class Share {
 
     PYBP_INLINE T operator()(std::ptrdiff_t start, const Columns& columns) const {
         if (columns.end - columns.begin == row_.kernel) return whole_;
-        const Columns counted =
-            columns_in(row_, start, -divisor_.before, row_.size + divisor_.after);
+        const Columns counted = columns_in(start, row_.dilation, row_.kernel, -divisor_.before,
+                                           row_.size + divisor_.after);
         return of(counted.end - counted.begin);
     }
 

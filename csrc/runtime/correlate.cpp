@@ -15,8 +15,6 @@ constexpr std::ptrdiff_t kBandBytes = 256 * 1024;
 // Below this many multiply-adds a second thread costs more than it brings.
 constexpr std::ptrdiff_t kSerialWork = 256 * 1024;
 
-std::ptrdiff_t divide_up(std::ptrdiff_t x, std::ptrdiff_t y) { return (x + y - 1) / y; }
-
 template <class T>
 struct Plan {
     std::ptrdiff_t band_rows;   // output rows of one band
@@ -28,8 +26,8 @@ struct Plan {
 
 template <class T>
 Taps taps_of(const CorrelationArgs<T>& args) {
-    return {args.h.taps,           args.w.taps, args.h.dilation, args.w.dilation,
-            args.groups * args.in, args.in,     args.flip};
+    return {args.h.kernel,         args.w.kernel, args.h.dilation, args.w.dilation,
+            args.groups * args.in, args.in,       args.flip};
 }
 
 template <class T>
@@ -83,8 +81,8 @@ class Share {
 
   private:
     void run_band(std::ptrdiff_t image, std::ptrdiff_t p, std::ptrdiff_t rows) {
-        const CorrelationAxis& h = args_.h;
-        const CorrelationAxis& w = args_.w;
+        const WindowAxis& h = args_.h;
+        const WindowAxis& w = args_.w;
         const std::ptrdiff_t channels = args_.groups * args_.in;
         const Band band{p * h.stride - h.before, -w.before, h.reach(rows), w.reach(w.out)};
         plane_ = read_band(args_.x + image * h.size * w.size * channels, h.size, w.size, channels,
@@ -101,8 +99,8 @@ class Share {
     // The k of the taps of output row p that don't lie in padding: the others would add zeros.
     Range inside(std::ptrdiff_t p) const {
         Range taps = args_.h.taps_inside(p);
-        if (args_.flip) taps = {args_.h.taps - taps.end, args_.h.taps - taps.begin};
-        const std::ptrdiff_t row = args_.w.taps * args_.in;
+        if (args_.flip) taps = {args_.h.kernel - taps.end, args_.h.kernel - taps.begin};
+        const std::ptrdiff_t row = args_.w.kernel * args_.in;
         return {taps.begin * row, taps.end * row};
     }
 

@@ -12,50 +12,15 @@
 #include "gemm.h"
 #include "kernels.h"
 #include "threads.h"
+#include "window.h"
 
 namespace pybp {
-
-// The range [begin, end).
-struct Range {
-    std::ptrdiff_t begin;
-    std::ptrdiff_t end;
-
-    bool empty() const { return begin >= end; }
-};
-
-// One axis of a correlation. `before` may be negative: then the first cells are never read.
-struct CorrelationAxis {
-    std::ptrdiff_t size;  // of x
-    std::ptrdiff_t out;   // of y
-    std::ptrdiff_t taps;
-    std::ptrdiff_t stride;
-    std::ptrdiff_t before;
-    std::ptrdiff_t dilation;
-
-    std::ptrdiff_t span() const { return (taps - 1) * dilation + 1; }
-    // The cells that `count` outputs read.
-    std::ptrdiff_t reach(std::ptrdiff_t count) const { return (count - 1) * stride + span(); }
-    // The taps of output p that lie in x; the others meet zeros.
-    Range taps_inside(std::ptrdiff_t p) const {
-        const std::ptrdiff_t start = p * stride - before;
-        const std::ptrdiff_t first = start < 0 ? (-start + dilation - 1) / dilation : 0;
-        const std::ptrdiff_t last = start < size ? (size - 1 - start) / dilation + 1 : 0;
-        return {first, last < taps ? last : taps};
-    }
-    // The outputs whose tap t lies in x.
-    Range outputs_inside(std::ptrdiff_t t) const {
-        const std::ptrdiff_t start = t * dilation - before;
-        const std::ptrdiff_t first = start < 0 ? (-start + stride - 1) / stride : 0;
-        const std::ptrdiff_t last = start < size ? (size - 1 - start) / stride + 1 : 0;
-        return {first, last < out ? last : out};
-    }
-};
 
 template <class T>
 struct CorrelationArgs {
     const T* x;  // [images, h.size, w.size, groups * in]
-    CorrelationAxis h;
-    CorrelationAxis w;
+    WindowAxis h;
+    WindowAxis w;
     std::ptrdiff_t images;
     std::ptrdiff_t groups;
     std::ptrdiff_t in;   // channels of one group
@@ -80,7 +45,7 @@ struct CorrelationArgs {
     const T* bias = nullptr;   // [groups * out] or null
     const T* saved = nullptr;  // at the places of y
 
-    std::ptrdiff_t depth() const { return h.taps * w.taps * in; }
+    std::ptrdiff_t depth() const { return h.kernel * w.kernel * in; }
 };
 
 // Bytes of scratch for the sizes (pointers are not looked at) and a number of threads.

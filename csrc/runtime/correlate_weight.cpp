@@ -19,14 +19,7 @@ constexpr std::ptrdiff_t kPartPixels = 1024;
 // dy is packed for more rows of dw than that.
 constexpr std::ptrdiff_t kUnpackedRows = 512;
 constexpr std::ptrdiff_t kSerialWork = 256 * 1024;
-constexpr std::ptrdiff_t kMaxPanel = 32;
 constexpr std::ptrdiff_t kMostSkips = kChunk + 1;
-
-std::ptrdiff_t round_up(std::ptrdiff_t x, std::ptrdiff_t unit) {
-    return (x + unit - 1) / unit * unit;
-}
-
-std::ptrdiff_t divide_up(std::ptrdiff_t x, std::ptrdiff_t y) { return (x + y - 1) / y; }
 
 template <class T>
 struct Plan {
@@ -61,7 +54,7 @@ Plan<T> make_plan(const CorrelationWeightArgs<T>& args, int threads) {
     if (plan.parts == 1 && rows * args.w.out * args.size() > kSerialWork) plan.tasks = threads;
     plan.pack = args.depth() > kUnpackedRows;
     plan.part_size = plan.parts > 1 ? part_stride(args.size()) : 0;
-    plan.packed_size = plan.pack ? round_up(args.out, kMaxPanel) * kChunk : 0;
+    plan.packed_size = plan.pack ? round_up(args.out, kWidestPanel) * kChunk : 0;
     plan.copy_size = round_up(line * args.h.reach(plan.band_rows), 64);
     return plan;
 }
@@ -75,8 +68,8 @@ class Share {
         : kernels_(kernels),
           args_(args),
           plan_(plan),
-          taps_{args.h.taps,           args.w.taps, args.h.dilation, args.w.dilation,
-                args.groups * args.in, args.in,     args.flip},
+          taps_{args.h.kernel,         args.w.kernel, args.h.dilation, args.w.dilation,
+                args.groups * args.in, args.in,       args.flip},
           dw_(dw),
           accumulate_(accumulate),
           packed_(scratch),
@@ -103,8 +96,8 @@ class Share {
 
   private:
     void run_band(std::ptrdiff_t image, std::ptrdiff_t p, std::ptrdiff_t rows) {
-        const CorrelationAxis& h = args_.h;
-        const CorrelationAxis& w = args_.w;
+        const WindowAxis& h = args_.h;
+        const WindowAxis& w = args_.w;
         const std::ptrdiff_t channels = args_.groups * args_.in;
         const Band band{p * h.stride - h.before, -w.before, h.reach(rows), w.reach(w.out)};
         plane_ = read_band(args_.x + image * h.size * w.size * channels, h.size, w.size, channels,

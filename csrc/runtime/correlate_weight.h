@@ -13,8 +13,8 @@ namespace pybp {
 template <class T>
 struct CorrelationWeightArgs {
     const T* x;  // [images, h.size, w.size, groups * in]
-    CorrelationAxis h;
-    CorrelationAxis w;
+    WindowAxis h;
+    WindowAxis w;
     std::ptrdiff_t images;
     std::ptrdiff_t groups;
     std::ptrdiff_t in;   // channels of one group
@@ -24,7 +24,7 @@ struct CorrelationWeightArgs {
     T* dw;        // [h.taps, w.taps, in, groups * out]
     bool accumulate;
 
-    std::ptrdiff_t depth() const { return h.taps * w.taps * in; }
+    std::ptrdiff_t depth() const { return h.kernel * w.kernel * in; }
     std::ptrdiff_t size() const { return depth() * groups * out; }
 };
 

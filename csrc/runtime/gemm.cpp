@@ -2,12 +2,11 @@
 
 #include <algorithm>
 
+#include "rounding.h"
+
 namespace pybp {
 
 namespace {
-
-// The widest panel of any ISA level, so that the scratch does not depend on the level.
-constexpr std::ptrdiff_t kMaxPanel = 32;
 
 // A packed block of B takes half of a 1 MiB second-level cache; the rest is for A and C.
 constexpr std::ptrdiff_t kPackedBytes = 512 * 1024;
@@ -19,12 +18,6 @@ constexpr std::ptrdiff_t kSerialWork = 512 * 1024;
 // What it costs to read and to pack a number of an operand, in multiply-adds.
 constexpr std::ptrdiff_t kReadCost = 4;
 constexpr std::ptrdiff_t kPackCost = 16;
-
-std::ptrdiff_t round_up(std::ptrdiff_t x, std::ptrdiff_t unit) {
-    return (x + unit - 1) / unit * unit;
-}
-
-std::ptrdiff_t divide_up(std::ptrdiff_t x, std::ptrdiff_t y) { return (x + y - 1) / y; }
 
 // The choices for one product, all made in make_plan().
 struct Plan {
@@ -199,7 +192,7 @@ class Part {
 template <class T>
 std::ptrdiff_t scratch_of_thread(std::ptrdiff_t n, std::ptrdiff_t k) {
     const std::ptrdiff_t most = kPackedBytes / (kChunk * static_cast<std::ptrdiff_t>(sizeof(T)));
-    const std::ptrdiff_t columns = std::min(round_up(n, kMaxPanel), most);
+    const std::ptrdiff_t columns = std::min(round_up(n, kWidestPanel), most);
     return round_up(columns * std::min(k, kChunk), 64);
 }
 

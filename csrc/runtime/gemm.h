@@ -9,6 +9,9 @@
 
 namespace pybp {
 
+// The widest panel of any ISA level: sizes of scratch must not depend on the level.
+inline constexpr std::ptrdiff_t kWidestPanel = 32;
+
 // What happens to a finished block of rows of C while it is in cache.
 enum class Epilogue {
     none,

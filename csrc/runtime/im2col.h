@@ -15,9 +15,9 @@ void copy_window(const WindowSpace& space, std::ptrdiff_t channels, const T* ima
     const WindowAxis& h = space.h;
     const WindowAxis& w = space.w;
     for (std::ptrdiff_t u = 0; u < h.kernel; ++u) {
-        const std::ptrdiff_t y = p * h.stride - h.before + u * h.dilation;
+        const std::ptrdiff_t y = h.start(p) + u * h.dilation;
         for (std::ptrdiff_t v = 0; v < w.kernel; ++v, row += channels) {
-            const std::ptrdiff_t x = q * w.stride - w.before + v * w.dilation;
+            const std::ptrdiff_t x = w.start(q) + v * w.dilation;
             if (y < 0 || y >= h.size || x < 0 || x >= w.size) {
                 std::fill_n(row, channels, T{0});
             } else {
@@ -27,13 +27,12 @@ void copy_window(const WindowSpace& space, std::ptrdiff_t channels, const T* ima
     }
 }
 
-// The range [first, last) of taps t for which cell + before - t * dilation is one of the windows'
-// starts, if it is a multiple of the stride.
-inline void taps_over(const WindowAxis& axis, std::ptrdiff_t cell, std::ptrdiff_t& first,
-                      std::ptrdiff_t& last) {
+// The taps that may have copied a cell: those with cell + before - t * dilation from 0 to the start
+// of the last window. Where that is no multiple of the stride, none has.
+inline Range taps_over(const WindowAxis& axis, std::ptrdiff_t cell) {
     const std::ptrdiff_t lowest = cell + axis.before - (axis.out - 1) * axis.stride;
-    first = lowest <= 0 ? 0 : (lowest + axis.dilation - 1) / axis.dilation;
-    last = std::min(axis.kernel, (cell + axis.before) / axis.dilation + 1);
+    return {lowest <= 0 ? 0 : divide_up(lowest, axis.dilation),
+            std::min(axis.kernel, (cell + axis.before) / axis.dilation + 1)};
 }
 
 // Cell (i, j) of an image: the sum of its copies in the rows [out pixels, taps * channels].
@@ -43,13 +42,12 @@ void add_copies(const WindowSpace& space, std::ptrdiff_t channels, const T* rows
     const WindowAxis& h = space.h;
     const WindowAxis& w = space.w;
     std::fill_n(cell, channels, T{0});
-    std::ptrdiff_t first_u, last_u, first_v, last_v;
-    taps_over(h, i, first_u, last_u);
-    taps_over(w, j, first_v, last_v);
-    for (std::ptrdiff_t u = first_u; u < last_u; ++u) {
+    const Range rows_over = taps_over(h, i);
+    const Range columns_over = taps_over(w, j);
+    for (std::ptrdiff_t u = rows_over.begin; u < rows_over.end; ++u) {
         const std::ptrdiff_t y = i + h.before - u * h.dilation;
         if (y % h.stride != 0) continue;
-        for (std::ptrdiff_t v = first_v; v < last_v; ++v) {
+        for (std::ptrdiff_t v = columns_over.begin; v < columns_over.end; ++v) {
             const std::ptrdiff_t x = j + w.before - v * w.dilation;
             if (x % w.stride != 0) continue;
             const T* from =

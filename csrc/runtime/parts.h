@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <cstddef>
 
+#include "rounding.h"
 #include "step.h"
 
 namespace pybp {
@@ -15,7 +16,7 @@ inline std::ptrdiff_t part_count(std::ptrdiff_t count, std::ptrdiff_t numbers) {
 }
 
 // Numbers from one part's sums to the next: whole cache lines.
-inline std::ptrdiff_t part_stride(std::ptrdiff_t size) { return (size + 63) / 64 * 64; }
+inline std::ptrdiff_t part_stride(std::ptrdiff_t size) { return round_up(size, 64); }
 
 // sums (+)= the parts [count, size], which lie part_stride(size) apart.
 template <class T>

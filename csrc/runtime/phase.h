@@ -17,12 +17,17 @@ struct PhaseAxis {
     std::ptrdiff_t dilation;
     std::ptrdiff_t last_tap;
     std::ptrdiff_t tap_step;
+
+    // The same as an axis of windows over dy, which has `size` cells.
+    WindowAxis correlation(std::ptrdiff_t size) const {
+        return {size, count, taps, 1, before, 0, dilation};
+    }
 };
 
 inline PhaseAxis phase_axis(const WindowAxis& axis, std::ptrdiff_t phase) {
     const std::ptrdiff_t common = std::gcd(axis.stride, axis.dilation);
     PhaseAxis result{};
-    result.count = (axis.size - phase + axis.stride - 1) / axis.stride;
+    result.count = divide_up(axis.size - phase, axis.stride);
     result.tap_step = axis.stride / common;
     result.dilation = axis.dilation / common;
     const auto start = [&](std::ptrdiff_t tap) {

@@ -13,16 +13,6 @@
 
 namespace pybp {
 
-inline CorrelationAxis correlation_axis(const WindowAxis& axis) {
-    return {axis.size, axis.out, axis.kernel, axis.stride, axis.before, axis.dilation};
-}
-
-inline constexpr std::ptrdiff_t kWidestPanel = 32;  // of any ISA level
-
-inline std::ptrdiff_t padded(std::ptrdiff_t x, std::ptrdiff_t unit) {
-    return (x + unit - 1) / unit * unit;
-}
-
 // ------------------------------------------------------------------------------------ forward
 
 // Weights are packed for more output pixels than that; below it costs more than it brings.
@@ -31,8 +21,8 @@ inline constexpr std::ptrdiff_t kUnpackedPixels = 512;
 template <class T>
 CorrelationArgs<T> forward_args(const Convolution& op, const ConvSizes& sizes) {
     CorrelationArgs<T> args{};
-    args.h = correlation_axis(sizes.space.h);
-    args.w = correlation_axis(sizes.space.w);
+    args.h = sizes.space.h;
+    args.w = sizes.space.w;
     args.images = sizes.images;
     args.groups = sizes.groups;
     args.in = sizes.in;
@@ -40,7 +30,7 @@ CorrelationArgs<T> forward_args(const Convolution& op, const ConvSizes& sizes) {
     args.flip = op.flip;
     args.packed = sizes.images * sizes.space.out_pixels() > kUnpackedPixels;
     args.b_row = sizes.groups * sizes.out;
-    args.b_group = args.packed ? padded(sizes.out, kWidestPanel) * sizes.depth() : sizes.out;
+    args.b_group = args.packed ? round_up(sizes.out, kWidestPanel) * sizes.depth() : sizes.out;
     args.y_pixel = sizes.groups * sizes.out;
     args.y_row = sizes.space.w.out * args.y_pixel;
     args.y_image = sizes.space.h.out * args.y_row;
@@ -50,7 +40,7 @@ CorrelationArgs<T> forward_args(const Convolution& op, const ConvSizes& sizes) {
 template <class T>
 std::ptrdiff_t packed_bytes(const CorrelationArgs<T>& args) {
     return args.packed
-               ? padded(args.groups * args.b_group, 64) * static_cast<std::ptrdiff_t>(sizeof(T))
+               ? round_up(args.groups * args.b_group, 64) * static_cast<std::ptrdiff_t>(sizeof(T))
                : 0;
 }
 
@@ -67,7 +57,7 @@ std::ptrdiff_t scratch_bytes(const Conv& op, const Extents& extents, int threads
 template <class T>
 void pack_kernels(const Step<T>& step, const CorrelationArgs<T>& args, const T* w, T* packed) {
     const std::ptrdiff_t panel = step.kernels.gemm.panel;
-    const std::ptrdiff_t panels = (args.out + panel - 1) / panel;
+    const std::ptrdiff_t panels = divide_up(args.out, panel);
     const std::ptrdiff_t depth = args.depth();
     parallel_ranges(step.team, args.groups * panels, kGrain / (depth * panel),
                     [&](std::ptrdiff_t begin, std::ptrdiff_t end) {
@@ -113,14 +103,14 @@ template <class T>
 CorrelationArgs<T> phase_args(const ConvSizes& sizes, const PhaseAxis& h, const PhaseAxis& w) {
     const WindowSpace& space = sizes.space;
     CorrelationArgs<T> args{};
-    args.h = {space.h.out, h.count, h.taps, 1, h.before, h.dilation};
-    args.w = {space.w.out, w.count, w.taps, 1, w.before, w.dilation};
+    args.h = h.correlation(space.h.out);
+    args.w = w.correlation(space.w.out);
     args.images = sizes.images;
     args.groups = sizes.groups;
     args.in = sizes.out;
     args.out = sizes.in;
     args.packed = true;
-    args.b_group = padded(sizes.in, kWidestPanel) * args.depth();
+    args.b_group = round_up(sizes.in, kWidestPanel) * args.depth();
     const std::ptrdiff_t channels = sizes.groups * sizes.in;
     args.y_pixel = space.w.stride * channels;
     args.y_row = space.h.stride * space.w.size * channels;
@@ -162,7 +152,7 @@ void pack_transposed(const Step<T>& step, const ConvGradInput& op, const ConvSiz
                      T* packed) {
     const T* weight = step.data(op.w);
     const std::ptrdiff_t panel = step.kernels.gemm.panel;
-    const std::ptrdiff_t panels = (sizes.in + panel - 1) / panel;
+    const std::ptrdiff_t panels = divide_up(sizes.in, panel);
     const std::ptrdiff_t row = sizes.groups * sizes.out;
     const WindowSpace& space = sizes.space;
     const auto pack = [&](std::ptrdiff_t group, std::ptrdiff_t j, std::ptrdiff_t tap) {
@@ -230,8 +220,8 @@ void run(const ConvGradInput& op, const Step<T>& step) {
 template <class T>
 CorrelationWeightArgs<T> weight_args(const ConvGradWeight& op, const ConvSizes& sizes) {
     CorrelationWeightArgs<T> args{};
-    args.h = correlation_axis(sizes.space.h);
-    args.w = correlation_axis(sizes.space.w);
+    args.h = sizes.space.h;
+    args.w = sizes.space.w;
     args.images = sizes.images;
     args.groups = sizes.groups;
     args.in = sizes.in;

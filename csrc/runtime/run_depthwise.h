@@ -10,21 +10,6 @@
 
 namespace pybp {
 
-// Row `p` of outputs along an axis of taps: which taps lie in the input, and where the first reads.
-struct TapRows {
-    std::ptrdiff_t first;
-    std::ptrdiff_t count;
-    std::ptrdiff_t cell;  // the row of the input under the first
-};
-
-inline TapRows tap_rows(std::ptrdiff_t start, std::ptrdiff_t taps, std::ptrdiff_t dilation,
-                        std::ptrdiff_t size) {
-    const std::ptrdiff_t first = start < 0 ? (-start + dilation - 1) / dilation : 0;
-    const std::ptrdiff_t end =
-        start >= size ? 0 : std::min(taps, (size - start + dilation - 1) / dilation);
-    return {first, std::max(end - first, std::ptrdiff_t{0}), start + first * dilation};
-}
-
 // What the rows of a convolution have in common; `y` is the side of the outputs.
 inline DepthwiseRow depthwise_row(const ConvSizes& sizes) {
     const WindowAxis& w = sizes.space.w;
@@ -63,12 +48,12 @@ void conv_channels(const Conv& op, const ConvSizes& sizes, const Step<T>& step) 
     const std::ptrdiff_t line = sizes.space.w.out * sizes.groups;
     const auto run_row = [&](std::ptrdiff_t i) {
         const std::ptrdiff_t image = i / h.out;
-        const TapRows taps =
-            tap_rows(i % h.out * h.stride - h.before, h.kernel, h.dilation, h.size);
+        const Range taps = h.taps_inside(i % h.out);
+        const std::ptrdiff_t cell = h.start(i % h.out) + taps.begin * h.dilation;
         DepthwiseRow row = common;
-        row.rows = taps.count;
-        step.kernels.depthwise.row(row, x + (image * h.size + taps.cell) * row.size * row.channels,
-                                   w + taps.first * row.w_row, y + i * line);
+        row.rows = taps.end - taps.begin;
+        step.kernels.depthwise.row(row, x + (image * h.size + cell) * row.size * row.channels,
+                                   w + taps.begin * row.w_row, y + i * line);
         if (finish) {
             step.kernels.elementwise.bias_activate(op.activation, static_cast<T>(op.alpha), bias,
                                                    y + i * line, sizes.groups, row.out,
@@ -114,15 +99,17 @@ void conv_channels(const ConvGradInput& op, const ConvSizes& sizes, const Step<T
     const auto run_row = [&](std::ptrdiff_t i) {
         const std::ptrdiff_t image = i / h.size;
         const PhaseAxis rows = phase_axis(h, i % h.size % h.stride);
-        const TapRows taps =
-            tap_rows(i % h.size / h.stride - rows.before, rows.taps, rows.dilation, h.out);
+        const WindowAxis axis = rows.correlation(h.out);
+        const Range taps = axis.taps_inside(i % h.size / h.stride);
+        const std::ptrdiff_t line_of_dy =
+            image * h.out + axis.start(i % h.size / h.stride) + taps.begin * axis.dilation;
         DepthwiseRow row = common;
-        row.rows = rows.taps == 0 ? 0 : taps.count;
+        row.rows = taps.end - taps.begin;
         row.row_step = rows.dilation * out_line;
         row.w_row = -rows.tap_step * common.w_row;
-        const std::ptrdiff_t tap = rows.last_tap - taps.first * rows.tap_step;
+        const std::ptrdiff_t tap = rows.last_tap - taps.begin * rows.tap_step;
         for (std::ptrdiff_t phase = 0; phase < std::min(w.stride, w.size); ++phase) {
-            depthwise_cells(step, sizes, row, phase, dy + (image * h.out + taps.cell) * out_line,
+            depthwise_cells(step, sizes, row, phase, dy + line_of_dy * out_line,
                             weight + tap * common.w_row, dx + i * line);
         }
         if (saved) {
@@ -164,12 +151,12 @@ void conv_channels(const ConvGradWeight& op, const ConvSizes& sizes, const Step<
         DepthwiseRow row = common;
         T* w = first_weight(sums, op.flip, row, sizes.space);
         for (std::ptrdiff_t i = rows * part / count; i < rows * (part + 1) / count; ++i) {
-            const TapRows taps =
-                tap_rows(i % h.out * h.stride - h.before, h.kernel, h.dilation, h.size);
-            row.rows = taps.count;
+            const Range taps = h.taps_inside(i % h.out);
+            const std::ptrdiff_t cell = h.start(i % h.out) + taps.begin * h.dilation;
+            row.rows = taps.end - taps.begin;
             step.kernels.depthwise.weight_row(
-                row, x + (i / h.out * h.size + taps.cell) * row.size * row.channels,
-                dy + i * row.out * row.channels, w + taps.first * row.w_row);
+                row, x + (i / h.out * h.size + cell) * row.size * row.channels,
+                dy + i * row.out * row.channels, w + taps.begin * row.w_row);
         }
     });
     add_parts(step.team, parts, count, size, step.data(op.dw), op.accumulate);

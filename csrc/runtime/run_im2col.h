@@ -10,12 +10,11 @@
 
 namespace pybp {
 
-// Calls f(image, row, column) for `count` pixels of planes that follow each other, from `first` on.
+// Calls f(image, row, column) for all pixels of some planes.
 template <class F>
-void for_each_pixel(Team& team, const WindowAxis& h, const WindowAxis& w, bool of_windows,
-                    std::ptrdiff_t count, std::ptrdiff_t work, const F& f) {
-    const std::ptrdiff_t height = of_windows ? h.out : h.size;
-    const std::ptrdiff_t width = of_windows ? w.out : w.size;
+void for_each_pixel(Team& team, std::ptrdiff_t images, std::ptrdiff_t height, std::ptrdiff_t width,
+                    std::ptrdiff_t work, const F& f) {
+    const std::ptrdiff_t count = images * height * width;
     parallel_ranges(team, count, kGrain / work, [&](std::ptrdiff_t begin, std::ptrdiff_t end) {
         for (std::ptrdiff_t i = begin; i < end; ++i) {
             const std::ptrdiff_t line = i / width;
@@ -29,7 +28,7 @@ template <class T>
 void copy_windows(Team& team, const WindowSpace& space, std::ptrdiff_t channels, const T* x,
                   std::ptrdiff_t images, T* rows) {
     const std::ptrdiff_t columns = space.taps() * channels;
-    for_each_pixel(team, space.h, space.w, true, images * space.out_pixels(), columns,
+    for_each_pixel(team, images, space.h.out, space.w.out, columns,
                    [&](std::ptrdiff_t image, std::ptrdiff_t p, std::ptrdiff_t q) {
                        const std::ptrdiff_t row = (image * space.h.out + p) * space.w.out + q;
                        copy_window(space, channels, x + image * space.in_pixels() * channels, p, q,
@@ -42,12 +41,12 @@ template <class T>
 void add_windows(Team& team, const WindowSpace& space, std::ptrdiff_t channels, const T* rows,
                  std::ptrdiff_t images, T* x) {
     const std::ptrdiff_t image_rows = space.out_pixels() * space.taps() * channels;
-    for_each_pixel(
-        team, space.h, space.w, false, images * space.in_pixels(), space.taps() * channels,
-        [&](std::ptrdiff_t image, std::ptrdiff_t i, std::ptrdiff_t j) {
-            const std::ptrdiff_t cell = (image * space.h.size + i) * space.w.size + j;
-            add_copies(space, channels, rows + image * image_rows, i, j, x + cell * channels);
-        });
+    for_each_pixel(team, images, space.h.size, space.w.size, space.taps() * channels,
+                   [&](std::ptrdiff_t image, std::ptrdiff_t i, std::ptrdiff_t j) {
+                       const std::ptrdiff_t cell = (image * space.h.size + i) * space.w.size + j;
+                       add_copies(space, channels, rows + image * image_rows, i, j,
+                                  x + cell * channels);
+                   });
 }
 
 template <class T>
@@ -82,7 +81,7 @@ std::ptrdiff_t window_bytes(const ConvSizes& sizes) {
     if (windows_in_place(sizes)) return 0;
     const std::ptrdiff_t numbers =
         images_at_once<T>(sizes) * sizes.space.out_pixels() * sizes.depth();
-    return (numbers * static_cast<std::ptrdiff_t>(sizeof(T)) + 63) / 64 * 64;
+    return round_up(numbers * static_cast<std::ptrdiff_t>(sizeof(T)), 64);
 }
 
 // The largest scratch of the three products over the images that are there at once.
@@ -95,16 +94,29 @@ std::ptrdiff_t rows_scratch(const ConvSizes& sizes, int threads) {
                                               dense_scratch<T>(depth, sizes.out, pixels, threads)});
 }
 
-// Calls f(first image, images, their windows' matrix) for the batch; `copied` tells the memory of
-// the matrix where the windows don't lie in place.
+// Calls f(first image, images, their windows' matrix) for the batch; the matrix lies in the scratch
+// where the windows don't lie in place.
 template <class T, class F>
-void for_each_block(const ConvSizes& sizes, T* x, T* copied, const F& f) {
+void for_each_block(const ConvSizes& sizes, T* x, const Step<T>& step, const F& f) {
+    T* copied = reinterpret_cast<T*>(step.scratch);
     const std::ptrdiff_t most = images_at_once<T>(sizes);
     const bool in_place = windows_in_place(sizes);
     const std::ptrdiff_t image = sizes.space.in_pixels() * sizes.in;
     for (std::ptrdiff_t i = 0; i < sizes.images; i += most) {
         f(i, std::min(most, sizes.images - i), in_place ? x + i * image : copied);
     }
+}
+
+// The same with the windows of x in the matrix.
+template <class T, class F>
+void for_each_windows(const ConvSizes& sizes, T* x, const Step<T>& step, const F& f) {
+    const std::ptrdiff_t image = sizes.space.in_pixels() * sizes.in;
+    for_each_block(sizes, x, step, [&](std::ptrdiff_t first, std::ptrdiff_t images, T* windows) {
+        if (!windows_in_place(sizes)) {
+            copy_windows(step.team, sizes.space, sizes.in, x + first * image, images, windows);
+        }
+        f(first, images, windows);
+    });
 }
 
 template <class T>
@@ -121,19 +133,12 @@ void conv_rows(const Conv& op, const ConvSizes& sizes, const Step<T>& step) {
         args.alpha = static_cast<T>(op.alpha);
     }
     T* x = step.data(op.x);
-    for_each_block(sizes, x, reinterpret_cast<T*>(step.scratch),
-                   [&](std::ptrdiff_t first, std::ptrdiff_t images, T* windows) {
-                       if (!windows_in_place(sizes)) {
-                           copy_windows(step.team, sizes.space, sizes.in,
-                                        x + first * sizes.space.in_pixels() * sizes.in, images,
-                                        windows);
-                       }
-                       args.a = windows;
-                       args.m = images * pixels;
-                       args.c = step.data(op.y) + first * pixels * sizes.out;
-                       gemm(step.kernels, step.team, args, step.threads,
-                            step.scratch + window_bytes<T>(sizes));
-                   });
+    for_each_windows(sizes, x, step, [&](std::ptrdiff_t first, std::ptrdiff_t images, T* windows) {
+        args.a = windows;
+        args.m = images * pixels;
+        args.c = step.data(op.y) + first * pixels * sizes.out;
+        gemm(step.kernels, step.team, args, step.threads, step.scratch + window_bytes<T>(sizes));
+    });
 }
 
 // dx *= act'(x), where there is one.
@@ -161,18 +166,15 @@ void conv_rows(const ConvGradInput& op, const ConvSizes& sizes, const Step<T>& s
     args.transpose_b = true;
     args.c_stride = args.n = sizes.depth();
     T* dx = step.data(op.dx);
-    for_each_block(sizes, dx, reinterpret_cast<T*>(step.scratch),
-                   [&](std::ptrdiff_t first, std::ptrdiff_t images, T* windows) {
-                       args.a = step.data(op.dy) + first * pixels * sizes.out;
-                       args.m = images * pixels;
-                       args.c = windows;
-                       gemm(step.kernels, step.team, args, step.threads,
-                            step.scratch + window_bytes<T>(sizes));
-                       if (!windows_in_place(sizes)) {
-                           add_windows(step.team, sizes.space, sizes.in, windows, images,
-                                       dx + first * cells);
-                       }
-                   });
+    for_each_block(sizes, dx, step, [&](std::ptrdiff_t first, std::ptrdiff_t images, T* windows) {
+        args.a = step.data(op.dy) + first * pixels * sizes.out;
+        args.m = images * pixels;
+        args.c = windows;
+        gemm(step.kernels, step.team, args, step.threads, step.scratch + window_bytes<T>(sizes));
+        if (!windows_in_place(sizes)) {
+            add_windows(step.team, sizes.space, sizes.in, windows, images, dx + first * cells);
+        }
+    });
     multiply_slope(op, step);
 }
 
@@ -181,19 +183,13 @@ void conv_rows(const ConvGradWeight& op, const ConvSizes& sizes, const Step<T>& 
     const std::ptrdiff_t pixels = sizes.space.out_pixels();
     T* x = step.data(op.x);
     bool accumulate = op.accumulate;
-    for_each_block(
-        sizes, x, reinterpret_cast<T*>(step.scratch),
-        [&](std::ptrdiff_t first, std::ptrdiff_t images, T* windows) {
-            if (!windows_in_place(sizes)) {
-                copy_windows(step.team, sizes.space, sizes.in,
-                             x + first * sizes.space.in_pixels() * sizes.in, images, windows);
-            }
-            const T* dy = step.data(op.dy) + first * pixels * sizes.out;
-            weight_gradient<T>(step, {windows, sizes.depth(), sizes.depth()},
-                               {dy, sizes.out, sizes.out}, images * pixels, step.data(op.dw),
-                               accumulate, step.scratch + window_bytes<T>(sizes));
-            accumulate = true;
-        });
+    for_each_windows(sizes, x, step, [&](std::ptrdiff_t first, std::ptrdiff_t images, T* windows) {
+        const T* dy = step.data(op.dy) + first * pixels * sizes.out;
+        weight_gradient<T>(step, {windows, sizes.depth(), sizes.depth()},
+                           {dy, sizes.out, sizes.out}, images * pixels, step.data(op.dw),
+                           accumulate, step.scratch + window_bytes<T>(sizes));
+        accumulate = true;
+    });
 }
 
 }  // namespace pybp

@@ -36,14 +36,12 @@ inline PoolGeometry pool_geometry(const Pool& op, const Extents& extents, const 
 inline PoolRow pool_row(const PoolGeometry& at, std::ptrdiff_t p) {
     const WindowAxis& h = at.space.h;
     const WindowAxis& w = at.space.w;
-    const std::ptrdiff_t start = p * h.stride - h.before;
-    const std::ptrdiff_t first = start < 0 ? (-start + h.dilation - 1) / h.dilation : 0;
-    const std::ptrdiff_t end = std::min(h.kernel, (h.size - start + h.dilation - 1) / h.dilation);
+    const Range taps = h.taps_inside(p);
     PoolRow row{};
     row.channels = at.channels;
-    row.rows = end - first;
+    row.rows = taps.end - taps.begin;
     row.row_step = h.dilation * at.in_row();
-    row.first = first;
+    row.first = taps.begin;
     row.out = w.out;
     row.kernel = w.kernel;
     row.stride = w.stride;
@@ -56,7 +54,7 @@ inline PoolRow pool_row(const PoolGeometry& at, std::ptrdiff_t p) {
 // The row of the input where the first tap row of pool_row(at, p) lies.
 inline std::ptrdiff_t first_cell(const PoolGeometry& at, std::ptrdiff_t p, const PoolRow& row) {
     const WindowAxis& h = at.space.h;
-    return p * h.stride - h.before + row.first * h.dilation;
+    return h.start(p) + row.first * h.dilation;
 }
 
 // The entries of argmax from this row of windows on; null for both if it is absent.

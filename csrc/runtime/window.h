@@ -1,13 +1,32 @@
 // A window that slides over the space of a sample: one or two axes seen as two.
 #pragma once
 
+#include <algorithm>
 #include <cstddef>
 
 #include "ops.h"
+#include "rounding.h"
 
 namespace pybp {
 
-// One axis: output p reads the cells p * stride - before + t * dilation, t in [0, kernel).
+// The range [begin, end).
+struct Range {
+    std::ptrdiff_t begin;
+    std::ptrdiff_t end;
+
+    bool empty() const { return begin >= end; }
+};
+
+// The i in [0, count) for which start + i * step lies in [0, size).
+inline Range steps_inside(std::ptrdiff_t start, std::ptrdiff_t step, std::ptrdiff_t count,
+                          std::ptrdiff_t size) {
+    const std::ptrdiff_t first = start < 0 ? divide_up(-start, step) : 0;
+    const std::ptrdiff_t last = start < size ? divide_up(size - start, step) : 0;
+    return {first, std::min(last, count)};
+}
+
+// One axis: output p reads the cells p * stride - before + t * dilation, t in [0, kernel). Where
+// `before` is negative the first cells are never read.
 struct WindowAxis {
     std::ptrdiff_t size = 1;    // of the input
     std::ptrdiff_t out = 1;     // how many windows
@@ -19,6 +38,18 @@ struct WindowAxis {
 
     // From the first to the last tap.
     std::ptrdiff_t span() const { return (kernel - 1) * dilation + 1; }
+    // The cells that `count` outputs read.
+    std::ptrdiff_t reach(std::ptrdiff_t count) const { return (count - 1) * stride + span(); }
+    // The cell under tap 0 of output p.
+    std::ptrdiff_t start(std::ptrdiff_t p) const { return p * stride - before; }
+    // The taps of output p that lie in the input; the others meet padding.
+    Range taps_inside(std::ptrdiff_t p) const {
+        return steps_inside(start(p), dilation, kernel, size);
+    }
+    // The outputs whose tap t lies in the input.
+    Range outputs_inside(std::ptrdiff_t t) const {
+        return steps_inside(t * dilation - before, stride, out, size);
+    }
 };
 
 struct WindowSpace {

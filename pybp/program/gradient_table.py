@@ -48,16 +48,19 @@ def _dense(walk: Walk, op: Dense) -> None:
     (dw, db), accumulate = walk.give_parameters(op.w, op.b)
     walk.append(DenseGradWeight(op.x, dy, dw, db, accumulate))
     if op.x in walk.wanted:
-        slope = _slope(walk, op.x)
+        slope = _slope(walk, op.x, x=op.x)
         walk.append(DenseGradInput(dy, op.w, walk.give(op.x), **slope))
 
 
-def _slope(walk: Walk, x: str, field: str = "x") -> dict[str, Any]:
-    """Take the slope of the layer below along while dx is still in cache, where that is legal."""
-    below = walk.slope_below(x)
+def _slope(walk: Walk, value: str, **saved: str) -> dict[str, Any]:
+    """Take the slope of the layer below along while dx is still in cache, where that is legal.
+
+    ``saved`` is the field and the value that the slope follows from.
+    """
+    below = walk.slope_below(value)
     if below is None:
         return {}
-    return {field: x, "activation": below.activation, "alpha": below.alpha}
+    return {**saved, "activation": below.activation, "alpha": below.alpha}
 
 
 def _windows(op: Any) -> dict[str, Any]:
@@ -79,7 +82,7 @@ def _conv(walk: Walk, op: Conv) -> None:
         )
     )
     if op.x in walk.wanted:
-        slope = _slope(walk, op.x)
+        slope = _slope(walk, op.x, x=op.x)
         size = _space(walk, op.x)
         walk.append(
             ConvGradInput(dy=dy, w=op.w, dx=walk.give(op.x), size=size, **geometry, **slope)
@@ -124,9 +127,7 @@ def _max_pool(walk: Walk, op: MaxPool) -> None:
         return
     dy, argmax = walk.of(op.y), f"{op.y} argmax"
     walk.amend(op, argmax=argmax)
-    slope = _slope(walk, op.x, "y")
-    if slope:
-        slope["y"] = op.y  # the maximum is the output of the layer below at the winner
+    slope = _slope(walk, op.x, y=op.y)  # the maximum: the output of the layer below at the winner
     size = _space(walk, op.x)
     walk.append(
         MaxPoolGrad(

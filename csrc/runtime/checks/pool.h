@@ -11,10 +11,7 @@ inline constexpr std::ptrdiff_t kSmallWindow = 256;
 // Whether each window has a tap in the input: what the kernels rely on.
 inline bool has_taps(const WindowAxis& axis) {
     for (std::ptrdiff_t p = 0; p < axis.out; ++p) {
-        const std::ptrdiff_t start = p * axis.stride - axis.before;
-        const std::ptrdiff_t first =
-            start < 0 ? (-start + axis.dilation - 1) / axis.dilation : std::ptrdiff_t{0};
-        if (first >= axis.kernel || start + first * axis.dilation >= axis.size) return false;
+        if (axis.taps_inside(p).empty()) return false;
     }
     return true;
 }
