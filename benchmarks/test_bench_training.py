@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 from tolerance import TRAINING, check_close
-from workloads import WORKLOADS, Workload, make_batch, make_trainer
+from workloads import CHARACTERS, ONE_STEP, WORKLOADS, Workload, make_batch, make_trainer
 
 STEPS = 3  # before the clock starts, compared with the NumPy backend in float32
 
@@ -55,3 +55,15 @@ def test_predict(benchmark: Any, rows: int, backend: str) -> None:
     benchmark.group = f"predict {rows} rows: 784-40-10"
     y = benchmark(net.predict, x)
     check_close(y, expected, "float32", math.prod(workload.shape), TRAINING)
+
+
+@pytest.mark.parametrize("backend", ["native", "numpy"])
+def test_one_time_step(benchmark: Any, backend: str) -> None:
+    """A step of a stateful net, as for generation: the state goes on from call to call."""
+    x, _ = make_batch(ONE_STEP)
+    net, exact = make_trainer(ONE_STEP, backend).net, make_trainer(ONE_STEP, "numpy").net
+    for _ in range(STEPS):
+        check_close(net.predict(x), exact.predict(x), "float32", CHARACTERS, TRAINING)
+    benchmark.group = f"predict: {ONE_STEP.name}"
+    y = benchmark(net.predict, x)
+    assert np.isfinite(y).all()

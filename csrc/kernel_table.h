@@ -55,8 +55,10 @@ struct ElementwiseKernels {
     // y[r, c] = act(y[r, c] + b[c]) for y with row stride `stride`; b may be null.
     void (*bias_activate)(Activation function, T alpha, const T* b, T* y, std::ptrdiff_t stride,
                           std::ptrdiff_t rows, std::ptrdiff_t columns);
-    // y[i] = act(a[i] + b[i]).
+    // y[i] = act(a[i] + b[i]); y may be a or b.
     void (*add)(Activation function, T alpha, const T* a, const T* b, T* y, std::ptrdiff_t count);
+    // y[i] = a[i] * b[i]; y may be a or b.
+    void (*multiply)(const T* a, const T* b, T* y, std::ptrdiff_t count);
     // y[r, c] = act(x[r, c] + b[c]) for contiguous x, y [rows, columns].
     void (*bias)(Activation function, T alpha, const T* x, const T* b, T* y, std::ptrdiff_t rows,
                  std::ptrdiff_t columns);
@@ -210,5 +212,7 @@ inline constexpr std::ptrdiff_t kFewRows = 4;
 }  // namespace pybp
 
 #include "tables/depthwise.h"
+#include "tables/embedding.h"
 #include "tables/norm.h"
 #include "tables/pool.h"
+#include "tables/recurrent.h"

@@ -25,8 +25,10 @@ from pybp.activations import (
 )
 from pybp.backends import use_backend
 from pybp.callbacks import Callback, EarlyStopping
+from pybp.cell import Cell, Recurrent, layer_norm_lstm
 from pybp.config import num_threads, set_num_threads, show_config
 from pybp.files import load, load_arrays
+from pybp.fitting import History
 from pybp.initializers import (
     Constant,
     GlorotNormal,
@@ -40,14 +42,22 @@ from pybp.initializers import (
     Zeros,
 )
 from pybp.layers import (
+    GRU,
+    LSTM,
+    RNN,
     Add,
     AvgPool1d,
     AvgPool2d,
     BatchNorm,
+    Bidirectional,
+    Columns,
+    Concat,
     Conv1d,
     Conv2d,
     ConvTranspose2d,
     Dropout,
+    Embedding,
+    EmbeddingBag,
     Flatten,
     GlobalAvgPool1d,
     GlobalAvgPool2d,
@@ -58,6 +68,7 @@ from pybp.layers import (
     Linear,
     MaxPool1d,
     MaxPool2d,
+    Multiply,
     Reshape,
     SpatialDropout,
     Upsample2d,
@@ -79,8 +90,9 @@ from pybp.losses import (
 from pybp.metrics import Accuracy
 from pybp.model import Model
 from pybp.optimizers import SGD, Adam, AdamW
+from pybp.ragged import Ragged
 from pybp.sequential import Sequential
-from pybp.trainer import History, Trainer
+from pybp.trainer import Trainer
 from pybp.version import __version__
 
 __all__ = [
@@ -101,6 +113,8 @@ __all__ = [
     "BCEWithLogits",
     "BatchNorm",
     "Callback",
+    "Cell",
+    "Columns",
     "Constant",
     "Conv1d",
     "Conv2d",
@@ -108,6 +122,8 @@ __all__ = [
     "CrossEntropy",
     "Dropout",
     "EarlyStopping",
+    "Embedding",
+    "EmbeddingBag",
     "Flatten",
     "GlobalAvgPool1d",
     "GlobalAvgPool2d",
@@ -129,17 +145,25 @@ __all__ = [
     "LeCunNormal",
     "LeakyReLU",
     "Linear",
+    "RNN",
+    "LSTM",
+    "GRU",
+    "Bidirectional",
+    "Concat",
     "LogSoftmax",
     "MaxPool1d",
     "MaxPool2d",
     "Mish",
     "Model",
+    "Multiply",
     "NormError",
     "Normal",
     "Orthogonal",
     "Poisson",
     "Quantile",
+    "Ragged",
     "ReLU",
+    "Recurrent",
     "Reshape",
     "Sequential",
     "SiLU",
@@ -155,6 +179,7 @@ __all__ = [
     "Upsample2d",
     "Zeros",
     "__version__",
+    "layer_norm_lstm",
     "load",
     "load_arrays",
     "num_threads",

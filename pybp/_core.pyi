@@ -10,10 +10,12 @@ class Executor:
     """Runs a program whose memory belongs to the caller.
 
     Buffers are ``(slot, byte offset, "real" or "int32", shape)``, with -1 as the first extent where
-    there is one row a sample. Slots 0 ... S - 1 are the segments of ``bind``; slot S + d is data
-    array d. Data slots are ``(buffer, staging slot, staging byte offset, is_output)``: rows that
-    can't be used where they lie are gathered and converted there. Ops are ``(kind, fields)`` with
-    an index of a buffer, or -1, for each operand.
+    there is one row a sample, and -2 - k where there is one for each time step of packing k. Slots
+    0 ... S - 1 are the segments of ``bind``, slot S + d is data array d, and slot S + D + v view v
+    behind D data arrays. Data slots are ``(buffer, staging slot, staging byte offset, is_output)``:
+    rows that can't be used where they lie are gathered and converted there. Ops are ``(kind,
+    fields)`` with an index of a buffer, or -1, for each operand. Views are ``(buffer, of, start)``
+    with the indices of buffers, start -1 for none: see ``pybp.program.program.View``.
 
     Raises
     ------
@@ -27,7 +29,9 @@ class Executor:
         buffers: list[tuple[int, int, str, tuple[int, ...]]],
         data: list[tuple[int, int, int, bool]],
         ops: list[tuple[str, dict[str, Any]]],
-        max_rows: int,
+        capacity: list[int],
+        fixed_steps: list[int],
+        views: list[tuple[int, int, int]] = ...,
     ) -> None: ...
     @property
     def scratch_bytes(self) -> int:
@@ -55,6 +59,7 @@ class Executor:
         first_step: int,
         begin: int,
         end: int,
+        spans: Sequence[tuple[NDArray[np.int64], NDArray[np.int64]]] = (),
     ) -> None:
         """Run ``ops[begin:end]`` once for each step, without the GIL.
 
@@ -63,7 +68,8 @@ class Executor:
         C-contiguous and of the buffer's type. Step s uses the rows ``order[starts[s]:starts[s+1]]``
         (None: those rows themselves), reads ``hyper[s]`` (float64, (steps, k)) and overwrites
         ``results[s]`` (float64, (steps, m)). Labels are not checked: each must be a class or the
-        op's ``ignore_index``.
+        op's ``ignore_index``. ``spans`` has (first, length) for each packing: the time steps of row
+        r are ``first[r] ... first[r] + length[r] - 1`` of the arrays of packed buffers.
 
         Signals are handled between steps, about every 50 ms; what a handler raises ends the run
         after the step in progress. Several threads take turns.

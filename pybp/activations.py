@@ -14,6 +14,10 @@ class Activation(Layer):
 
     _function: ClassVar[str]
 
+    def by_rows(self) -> bool:
+        """Tell that the layer acts on the last axis alone."""
+        return True
+
     def lower(self, builder: Builder, x: str, path: str) -> str:
         """Lower to an activation, fused into a dense op before it where that is possible."""
         function, alpha, beta = self._lowered()
@@ -195,6 +199,10 @@ class Softmax(Layer):
     axis: int = -1
     name: str | None = None
     _log: ClassVar[bool] = False
+
+    def by_rows(self) -> bool:
+        """Tell whether the layer acts on the last axis alone."""
+        return self.axis == -1
 
     def lower(self, builder: Builder, x: str, path: str) -> str:
         """Lower to a softmax op."""

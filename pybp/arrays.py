@@ -55,19 +55,24 @@ def aligned_empty(size: int, dtype: Any) -> Array:
     MemoryError
         For more than the machine has, which the system might promise and then not keep.
     """
-    itemsize = np.dtype(dtype).itemsize
-    if size * itemsize > _MEMORY:
-        raise MemoryError(
-            f"{size * itemsize / 2**30:.3g} GiB are needed, the machine has "
-            f"{_MEMORY / 2**30:.3g} GiB"
-        )
-    raw = np.empty(size * itemsize + 64, np.uint8)
-    start = -raw.__array_interface__["data"][0] % 64
-    return raw[start : start + size * itemsize].view(dtype)
+    return _aligned(np.empty, size, dtype)
 
 
 def aligned_zeros(size: int, dtype: Any) -> Array:
-    """Return a 1-D array of zeros whose data begin at a multiple of 64 bytes."""
-    array = aligned_empty(size, dtype)
-    array.fill(0)
-    return array
+    """Return a 1-D array of zeros as ``aligned_empty`` does.
+
+    The system clears the memory when it is first written: what nothing touches takes none.
+    """
+    return _aligned(np.zeros, size, dtype)
+
+
+def _aligned(make: Any, size: int, dtype: Any) -> Array:
+    bytes_wanted = size * np.dtype(dtype).itemsize
+    if bytes_wanted > _MEMORY:
+        raise MemoryError(
+            f"{bytes_wanted / 2**30:.3g} GiB are needed, the machine has {_MEMORY / 2**30:.3g} GiB"
+        )
+    raw = make(bytes_wanted + 64, np.uint8)
+    start = -raw.__array_interface__["data"][0] % 64
+    aligned: Array = raw[start : start + bytes_wanted].view(dtype)
+    return aligned

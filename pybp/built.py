@@ -8,16 +8,31 @@ from typing import Any, Self
 
 from pybp import backends, inputs
 from pybp.arrays import FLOAT_TYPES, check_dtype
+from pybp.batches import Batch, Intake, SampleShape, sample_shapes, take_batch
 from pybp.by_hand import HandPass
+from pybp.carried import Carried
 from pybp.graph import Graph
 from pybp.parameters import GradientArrays, NamedArrays
-from pybp.program.ops import Shape
+from pybp.ports import input_names, intake, ports
+from pybp.program.builder import Port
 from pybp.program.program import Program
-from pybp.programs import Bound, GradientProgram, Recipe, probe
+from pybp.programs import Bound, GradientProgram, Recipe, Wanted, probe
+from pybp.sequences import Layout, padded_layout
 from pybp.state import State
 from pybp.summary import summary
 
-_TRANSIENT = ("_recipe", "_state", "_pending", "_bound", "_gradient_names", "_lock", "_training")
+_TRANSIENT = (
+    "_recipe",
+    "_wanted",
+    "_intake",
+    "_state",
+    "_carried",
+    "_pending",
+    "_bound",
+    "_gradient_names",
+    "_lock",
+    "_training",
+)
 
 
 class Built:
@@ -36,14 +51,15 @@ class Built:
         self.dtype = check_dtype(dtype)
         self.seed = inputs.check_seed(seed)
         self.backend = None if backend is None else backends.check_backend(backend)
-        self._output_shape: Shape = ()
-        self._whole_batch = False
         self._start_unbuilt()
 
     def _start_unbuilt(self) -> None:
         """Have no parameters, no programs, and free locks: what copies and files don't carry."""
         self._recipe: Recipe | None = None
+        self._wanted: Wanted | None = None
+        self._intake: Intake | None = None
         self._state: State | None = None
+        self._carried = Carried({}, None)
         self._pending: HandPass | None = None
         self._bound: dict[tuple[str, str], Bound] = {}
         self._gradient_names: dict[bool, GradientProgram] = {}
@@ -51,21 +67,28 @@ class Built:
         self._training = threading.Lock()
 
     def __getstate__(self) -> dict[str, Any]:
-        shape = None if self._recipe is None else self._recipe.input_shape
+        shape = None if self._recipe is None else self._shapes()
         state = None if self._state is None else self._state.export()
         carried = {name: value for name, value in vars(self).items() if name not in _TRANSIENT}
-        return {**carried, "built": (shape, state)}
+        return {**carried, "built": (shape, state, self._carried.export())}
 
     def __setstate__(self, carried: dict[str, Any]) -> None:
-        shape, state = carried.pop("built")
+        shape, state, states = carried.pop("built")
         vars(self).update(carried)
         self._start_unbuilt()
         if shape is not None:
-            self.build(shape)
+            self._build(shape)
             self.state.restore(state)
+            self._carried.restore(states)
 
-    def build(self, input_shape: Sequence[int]) -> Self:
+    def build(self, input_shape: Sequence[Any]) -> Self:
         """Make the parameters, for samples of this shape (without the batch axis).
+
+        Parameters
+        ----------
+        input_shape : tuple of int
+            Shape of a sample. None as the first size of a sequence stands for any number of time
+            steps: ``(None, features)``. A net of several inputs takes a tuple of shapes.
 
         Raises
         ------
@@ -75,23 +98,44 @@ class Built:
         MemoryError
             When the machine can't hold the parameters.
         """
-        shape = inputs.check_shape(input_shape)
+        several = self.graph.input_count > 1
+        given = tuple(input_shape) if several else (input_shape,)
+        if len(given) != self.graph.input_count:
+            raise ValueError(f"the net takes {self.graph.input_count} inputs, got {given}")
+        return self._build(tuple(inputs.check_shape(shape) for shape in given))
+
+    def _build(self, shapes: tuple[SampleShape, ...]) -> Self:
         if self._recipe is not None:
-            if shape != self._recipe.input_shape:
-                raise ValueError(
-                    f"this net is built for samples of shape {self._recipe.input_shape}, "
-                    f"got {shape}"
-                )
+            for port, shape in zip(self._recipe.ports, shapes, strict=True):
+                if not _fits(port.shape, shape):
+                    raise ValueError(
+                        f"this net is built for samples of shape {port.shape}, got {shape}"
+                    )
             return self
         with self._lock:
             if self._recipe is None:  # no other thread was faster
-                wanted = probe(self.graph.lower, self.dtype, shape)
-                self._state = State(
-                    wanted.parameters, FLOAT_TYPES[self.dtype], self.seed, wanted.buffers
-                )
-                self._output_shape, self._whole_batch = wanted.output, wanted.whole_batch
-                self._recipe = Recipe(self.graph.lower, self.dtype, shape, self._state.size)
+                found, wanted = self._probe(shapes)
+                dtype = FLOAT_TYPES[self.dtype]
+                self._state = State(wanted.parameters, dtype, self.seed, wanted.buffers)
+                self._carried = Carried(wanted.carried, dtype)
+                self._wanted, self._intake = wanted, intake(self.graph, found)
+                self._recipe = Recipe(self.graph.lower, self.dtype, found, self._state.parts)
         return self
+
+    def _probe(self, shapes: Sequence[SampleShape]) -> tuple[tuple[Port, ...], Wanted]:
+        """Return the inputs and what the layers ask for, for samples of these shapes."""
+        if len(shapes) != self.graph.input_count:
+            raise ValueError(f"the net takes {self.graph.input_count} inputs, got {len(shapes)}")
+        found = ports(self.graph, shapes)
+        wanted = probe(self.graph.lower, self.dtype, found)
+        if not wanted.needs_steps:  # then sequences of any length will do
+            free = tuple(_any_length(port, self.graph) for port in found)
+            if free != found:
+                found, wanted = free, probe(self.graph.lower, self.dtype, free)
+        return found, wanted
+
+    def _shapes(self) -> tuple[SampleShape, ...]:
+        return tuple(port.shape for port in self.recipe.ports)
 
     @property
     def is_built(self) -> bool:
@@ -101,9 +145,10 @@ class Built:
     @property
     def recipe(self) -> Recipe:
         """What the programs of this net are made from; raises before the net is built."""
-        shape = self.graph.input_shape()
-        if self._recipe is None and shape is not None:
-            self.build(shape)
+        if self._recipe is None:
+            sources = self.graph.sources()
+            if all(source is not None for source in sources):
+                self._build(tuple(source.shape for source in sources if source is not None))
         if self._recipe is None:
             raise RuntimeError(
                 "the net is not built yet: call net.build(shape of one sample), or predict, "
@@ -120,25 +165,76 @@ class Built:
         return self._state
 
     @property
-    def input_shape(self) -> Shape:
-        """The shape of one input sample."""
-        return self.recipe.input_shape
+    def wanted(self) -> Wanted:
+        """What the layers have asked for, and what they give; raises before the net is built."""
+        self.recipe  # noqa: B018 - builds it where an Input tells the shape, raises else
+        assert self._wanted is not None
+        return self._wanted
 
     @property
-    def output_shape(self) -> Shape:
-        """The shape of one output sample."""
-        self.recipe  # noqa: B018 - raises before the net is built
-        return self._output_shape
+    def intake(self) -> Intake:
+        """What the checks of arguments need to know; raises before the net is built."""
+        self.recipe  # noqa: B018 - builds it where an Input tells the shape, raises else
+        assert self._intake is not None
+        return self._intake
 
-    def output_shape_for(self, shape: Shape) -> Shape:
-        """Return what samples of a shape become, without building the net."""
-        if self._recipe is not None and shape == self._recipe.input_shape:
-            return self._output_shape
-        return probe(self.graph.lower, self.dtype, inputs.check_shape(shape)).output
+    @property
+    def input_shape(self) -> Any:
+        """The shape of one input sample; a tuple of shapes where there are several inputs."""
+        shapes = self._shapes()
+        return shapes[0] if len(shapes) == 1 else shapes
+
+    @property
+    def output_shape(self) -> Any:
+        """The shape of one output sample; a tuple of shapes where there are several outputs."""
+        shapes = tuple(port.shape for port in self.wanted.outputs)
+        return shapes[0] if len(shapes) == 1 else shapes
+
+    def output_shape_for(self, shape: Sequence[int]) -> SampleShape:
+        """Return what samples of a shape become, without building the net; it has one input."""
+        found = (inputs.check_shape(shape),)
+        return self._probe(found)[1].outputs[0].shape
+
+    def look_at(self, x: Any, lengths: Any) -> tuple[Batch, tuple[Port, ...]]:
+        """Check the samples of a call, and return what the net gives for them; don't build it."""
+        if self._wanted is not None and self._intake is not None:
+            return take_batch(self._intake, x, lengths, self.dtype), self._wanted.outputs
+        if None in self.graph.sources():
+            found, wanted = self._probe(sample_shapes(self.graph.input_count, x))
+            return take_batch(intake(self.graph, found), x, lengths, self.dtype), wanted.outputs
+        return take_batch(self.intake, x, lengths, self.dtype), self.wanted.outputs
+
+    def build_for(self, x: Any) -> None:
+        """Build the net for such samples, if it is not built yet."""
+        if self._recipe is None:
+            self._build(sample_shapes(self.graph.input_count, x))
+
+    def layout_of(self, port: Port, batch: Batch) -> Layout | None:
+        """Return where the time steps of an output lie, None for one of whole samples."""
+        if port.packing is None:
+            return None
+        if port.packing < len(batch.layouts):
+            return batch.layouts[port.packing]
+        assert port.shape[0] is not None
+        return padded_layout(batch.rows, port.shape[0])
+
+    def take_batch(self, x: Any, lengths: Any = None) -> Batch:
+        """Check the samples of a call; build the net from them if it is not built yet.
+
+        Raises
+        ------
+        TypeError, ValueError, IndexError
+            For what the net can't take, before anything is changed.
+        """
+        batch, _ = self.look_at(x, lengths)
+        if self._recipe is None:
+            self.build_for(x)
+        return batch
 
     def rows_at_once(self, rows: int, most: int) -> int:
         """Return the rows of a step of evaluation: all where layers look at the whole batch."""
-        return rows if self._whole_batch else min(rows, most)
+        whole = self.wanted.whole_batch or self.wanted.carried
+        return rows if whole else min(rows, most)
 
     @property
     def params(self) -> NamedArrays:
@@ -171,8 +267,30 @@ class Built:
 
     def summary(self) -> str:
         """Return a table of the layers: name, description, shape of the output, parameters."""
-        return summary(self.graph, self.input_shape, self.dtype)
+        return summary(self.graph, self.recipe.ports, self.dtype)
+
+    def reset_states(self) -> None:
+        """Let stateful layers start from zero states again, with a batch of any size."""
+        with self._lock:
+            self._carried.reset()
 
     def reset_optimizer(self) -> None:
         """Forget the state of the optimiser: the next update is its first."""
         self.state.reset_optimizer()
+
+
+def _fits(wanted: SampleShape, given: SampleShape) -> bool:
+    """Tell whether samples have a shape, whose None stands for any size."""
+    return len(wanted) == len(given) and all(
+        a is None or a == b for a, b in zip(wanted, given, strict=True)
+    )
+
+
+def _any_length(port: Port, graph: Graph) -> Port:
+    """Return a port for sequences of any length, unless an Input says which."""
+    if port.packing is None:
+        return port
+    source = graph.sources()[input_names(graph.input_count).index(port.name)]
+    if source is not None and source.shape[0] is not None:
+        return port
+    return port._replace(shape=(None, *port.shape[1:]))

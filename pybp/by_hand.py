@@ -1,14 +1,16 @@
-"""A pass by hand: forward now, backward when the caller has the gradient of the output."""
+"""A pass by hand: forward now, backward when the caller has the gradients of the outputs."""
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from collections.abc import Sequence
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from pybp.arrays import FLOAT_TYPES, Array
+from pybp.batches import Batch, Delivery, spans
 from pybp.parameters import GradientArrays
-from pybp.program.program import DATA_ROLES
+from pybp.program.builder import Port
 from pybp.programs import Bound, GradientProgram
 
 _NOTHING = np.zeros((1, 0))  # no hyper-parameters, no results
@@ -19,34 +21,95 @@ class HandPass(NamedTuple):
 
     bound: Bound
     names: GradientProgram
-    rows: int
+    batch: Batch
     seed: int
     step: int  # with the seed the key of the dropout masks, the same forward and backward
 
-    def forward(self, x: Array) -> Array:
-        """Return the output for a batch; what the backward part needs stays in the workspace."""
-        self.bound.executor.write("x", x)
-        return self._run(0, self.bound.program.backward_start, self.names.y, {})
+    def forward(self, outputs: Sequence[Port]) -> Any:
+        """Return the outputs for a batch; what the backward part needs stays in the workspace."""
+        for name, array in zip(self.names.inputs, self.batch.data, strict=True):
+            packing = self.bound.program.buffers[name].packing
+            if packing is not None:
+                layout = self.batch.layouts[packing]
+                self.bound.executor.write(name, array[layout.packing().places(layout.first)])
+            else:
+                self.bound.executor.write(name, array)
+        return self._run(0, self.bound.program.backward_start, self.names.outputs, outputs, {})
 
-    def backward(self, dy: Array, grads: GradientArrays, *, accumulate: bool) -> Array:
-        """Fill the gradients, or add to them; return that of the input."""
-        before = grads.flat.copy() if accumulate and grads.known else None
+    def backward(
+        self,
+        seeds: Sequence[Array],
+        inputs: Sequence[Port],
+        grads: GradientArrays,
+        *,
+        accumulate: bool,
+    ) -> Any:
+        """Fill the gradients, or add to them; return those of the inputs, None for ids."""
+        before = grads.copy() if accumulate and grads.known else None
         begin, end = self.bound.program.backward_start, len(self.bound.program.ops)
-        dx = self._run(begin, end, self.names.dx, {"dy": dy})
+        data = dict(zip(self.names.seeds, seeds, strict=True))
+        ports = [one for port in inputs for one in port.each()]
+        real = [k for k, name in enumerate(self.names.gradients) if name]
+        names = [self.names.gradients[k] for k in real]
+        found = self._run(begin, end, names, [ports[k] for k in real], data)
+        grads.take_dense(self._touched_rows() if self.names.tables else {})
         if before is not None:
-            grads.flat += before
-        grads.known = True
-        return dx
+            grads.add(before)
+        all_found = found if len(real) > 1 else (found,)
+        each = dict(zip((ports[k].name for k in real), all_found, strict=False))
+        weights = [name for port in inputs for name in port.weights if name in each]
+        grads.take_weights({name: each[name] for name in weights})
+        dx = tuple(each.get(port.name) for port in inputs)
+        return dx[0] if len(inputs) == 1 else dx
 
-    def _run(self, begin: int, end: int, wanted: str, data: dict[str, Array]) -> Array:
-        """Run some ops on arrays of the caller; return a fresh array of what is wanted."""
+    def _touched_rows(self) -> dict[str, Array]:
+        """Return for each table the rows that have a gradient, in rising order."""
+        steps = [int(layout.length.sum()) for layout in self.batch.packings_of(self.bound.program)]
+        touched: dict[str, Array] = {}
+        for name, buffers in self.names.tables.items():
+            read = [self.bound.executor.read(rows, self.batch.rows, steps) for rows in buffers]
+            found = np.unique(np.concatenate([rows.ravel() for rows in read]))
+            touched[name] = found[found >= 0]
+        return touched
+
+    def _run(
+        self,
+        begin: int,
+        end: int,
+        wanted: Sequence[str],
+        ports: Sequence[Port],
+        data: dict[str, Array],
+    ) -> Any:
+        """Run some ops on arrays of the caller; return fresh arrays of what is wanted."""
         program, executor = self.bound.program, self.bound.executor
-        buffer = program.buffers[wanted]
-        result = np.array(data[wanted], FLOAT_TYPES[program.dtype]) if wanted in data else None
-        if buffer.role == "output":
-            result = np.empty((self.rows, *buffer.shape[1:]), FLOAT_TYPES[program.dtype])
-            data = {**data, wanted: result}
-        arrays = [data.get(each.name) for each in program.of_role(*DATA_ROLES)]
-        starts = np.array([0, self.rows])
-        executor.run(arrays, None, starts, _NOTHING, _NOTHING, self.seed, self.step, begin, end)
-        return executor.read(wanted, self.rows) if result is None else result
+        delivery = Delivery(ports, self.batch, program, self.bound.program.dtype)
+        given = data | {
+            name: array
+            for name, array in zip(wanted, delivery.arrays, strict=True)
+            if program.buffers[name].role == "output"
+        }
+        arrays = [given.get(name) for name in self.bound.data]
+        layouts = delivery.layouts
+        starts = np.array([0, self.batch.rows])
+        executor.run(
+            *(arrays, None, starts, _NOTHING, _NOTHING, self.seed, self.step, begin, end),
+            spans(layouts),
+        )
+        for name, array in zip(wanted, delivery.arrays, strict=True):
+            if name not in given:
+                self._copy(name, array)
+            elif name in data:
+                array[...] = np.asarray(data[name], FLOAT_TYPES[program.dtype])
+        return delivery.give_back() if wanted else None
+
+    def _copy(self, name: str, to: Array) -> None:
+        """Copy a value of the workspace to where the caller's rows lie."""
+        program = self.bound.program
+        layouts = self.batch.packings_of(program)
+        counts = [int(layout.length.sum()) for layout in layouts]
+        value = self.bound.executor.read(name, self.batch.rows, counts)
+        packing = program.buffers[name].packing
+        if packing is None:
+            to[...] = value
+        else:
+            to[layouts[packing].packing().places(layouts[packing].first)] = value

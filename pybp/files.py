@@ -9,13 +9,16 @@ from __future__ import annotations
 import os
 from typing import Any
 
-from pybp import activations, inputs, layers
+from pybp import activations, cell, inputs, layers
 from pybp.arrays import Array, check_dtype
-from pybp.graph import Graph, named
+from pybp.cell import Cell
+from pybp.graph import Graph
+from pybp.graph_making import named
 from pybp.initializers import INITIALIZERS, Initializer
 from pybp.layers import Layer
 from pybp.model import Model
 from pybp.network import Network
+from pybp.ports import ports
 from pybp.program.ops import Shape
 from pybp.programs import probe
 from pybp.sequential import Sequential
@@ -26,10 +29,12 @@ _HINT = "needs the safetensors package: pip install 'pybp-nn[files]'"
 
 LAYERS: dict[str, type[Layer]] = {
     kind.__name__: kind
-    for module in (layers, activations)
+    for module in (layers, activations, cell)
     for kind in vars(module).values()
     if isinstance(kind, type) and issubclass(kind, Layer) and "name" in kind._fields  # no bases
 }
+
+_INNER = {**INITIALIZERS, **LAYERS}  # what the fields of a layer may hold
 
 
 def save(net: Network, path: str | os.PathLike[str]) -> None:
@@ -106,22 +111,32 @@ def _read(path: str | os.PathLike[str]) -> tuple[dict[str, str], dict[str, Array
 
 
 def _describe(net: Network) -> dict[str, Any]:
-    """Return a net as JSON can hold it: the distinct layers, and the index of each use."""
-    distinct = net.graph.distinct()
-    index = {id(layer): i for i, layer in enumerate(distinct)}
-    order = [index[id(node.layer)] for node in net.graph.nodes]
-    graph: dict[str, Any] = {"kind": "Sequential", "order": order}
-    if isinstance(net, Model):
-        nodes = [list(node.inputs) for node in net.graph.nodes]
-        graph = {"kind": "Model", "order": order, "inputs": nodes}
+    """Return a net as JSON can hold it."""
+    graph = _describe_graph(net.graph)
+    if isinstance(net, Sequential):
+        graph = {name: graph[name] for name in ("order", "layers")}
     return {
         "format": _FORMAT,
+        "kind": "Model" if isinstance(net, Model) else "Sequential",
         **graph,
         "dtype": net.dtype,
         "seed": net.seed,
-        "input_shape": list(net.input_shape),
+        "input_shape": [list(port.shape) for port in net.recipe.ports]
+        if net.graph.input_count > 1
+        else list(net.input_shape),
         "steps": net.state.steps,
         "epochs": net.state.epochs,
+    }
+
+
+def _describe_graph(graph: Graph) -> dict[str, Any]:
+    """Return a graph: the distinct layers, the index of each use, what each reads, the outputs."""
+    distinct = graph.distinct()
+    index = {id(layer): i for i, layer in enumerate(distinct)}
+    return {
+        "order": [index[id(node.layer)] for node in graph.nodes],
+        "inputs": [list(node.inputs) for node in graph.nodes],
+        "outputs": list(graph.outputs),
         "layers": [_to_json(layer) for layer in distinct],
     }
 
@@ -130,6 +145,8 @@ def _to_json(value: Any) -> Any:
     if isinstance(value, Layer | Initializer):
         fields = {name: _to_json(field) for name, field in value.to_dict().items()}
         return {"type": type(value).__name__, **fields}
+    if isinstance(value, Cell):
+        return {"type": "Cell", "input_count": value.input_count, **_describe_graph(value.graph)}
     if isinstance(value, tuple):
         return list(value)
     return value
@@ -137,11 +154,13 @@ def _to_json(value: Any) -> Any:
 
 def _build(description: dict[str, Any], arrays: dict[str, Array]) -> Network:
     net = _unbuilt(description)
-    shape = inputs.check_shape(tuple(description["input_shape"]))
-    wanted = probe(net.graph.lower, net.dtype, shape)
+    given = description["input_shape"]
+    several = net.graph.input_count > 1
+    shapes = [inputs.check_shape(shape) for shape in (given if several else [given])]
+    wanted = probe(net.graph.lower, net.dtype, ports(net.graph, shapes))
     both = {**wanted.parameters, **wanted.buffers}
     _check_shapes({name: array.shape for name, array in both.items()}, arrays)
-    net.build(shape)
+    net.build(shapes if several else shapes[0])
     net.state.steps = inputs.whole_number(description["steps"], "steps", 0)
     net.state.epochs = inputs.whole_number(description["epochs"], "epochs", 0)
     for name, array in arrays.items():
@@ -159,22 +178,38 @@ def _unbuilt(description: dict[str, Any]) -> Network:
         raise ValueError(f"kind {kind!r} is unknown")
     dtype = check_dtype(description["dtype"])
     seed = inputs.whole_number(description["seed"], "seed", 0)
-    distinct = [_from_json(layer, LAYERS) for layer in description["layers"]]
-    uses = [distinct[inputs.whole_number(index, "order", 0)] for index in description["order"]]
+    uses = _uses(description)
     if kind == "Sequential":
         return Sequential(uses, dtype=dtype, seed=seed)
-    return Model.of_graph(_graph(uses, description["inputs"]), dtype=dtype, seed=seed)
+    graph = _graph(uses, description["inputs"], description.get("outputs"))
+    return Model.of_graph(graph, dtype=dtype, seed=seed)
 
 
-def _graph(uses: list[Layer], reads: list[list[int]]) -> Graph:
-    """Return the graph of a model: its input first, and nothing that reads before it."""
-    nodes = [tuple(inputs.whole_number(index, "input", -1) for index in node) for node in reads]
+def _uses(description: dict[str, Any]) -> list[Layer]:
+    """Return the layer of each use in a graph."""
+    distinct = [_from_json(layer, LAYERS) for layer in description["layers"]]
+    return [distinct[inputs.whole_number(index, "order", 0)] for index in description["order"]]
+
+
+def _cell(description: dict[str, Any]) -> Cell:
+    count = inputs.whole_number(description["input_count"], "input_count", 1)
+    graph = _graph(_uses(description), description["inputs"], description["outputs"])
+    return Cell.of_graph(graph, count)
+
+
+def _graph(uses: list[Layer], reads: list[list[int]], outputs: list[int] | None) -> Graph:
+    """Return the graph of a model: its inputs first, and nothing that reads before them."""
+    nodes = [tuple(inputs.whole_number(i, "input", -len(uses)) for i in node) for node in reads]
     sources = [layer for layer in uses if not isinstance(layer, Layer) or layer.is_source()]
-    if not uses or sources != uses[:1] or nodes[0] != (-1,):
-        raise ValueError("a model begins with its only Input")
-    if any(min(node, default=-1) < 0 for node in nodes[1:]):
-        raise ValueError("the layers of a model read each other, or its Input")
-    return named(uses, nodes)
+    count = len(sources)
+    wanted = [(-1 - i,) for i in range(count)]
+    if not sources or sources != uses[:count] or nodes[:count] != wanted:
+        raise ValueError("a model begins with its Inputs")
+    if any(min(node, default=-1) < 0 for node in nodes[count:]):
+        raise ValueError("the layers of a model read each other, or its Inputs")
+    if outputs is not None:
+        outputs = [inputs.whole_number(i, "output", 0) for i in outputs]
+    return named(uses, nodes, outputs)
 
 
 def _check_shapes(wanted: dict[str, Shape], arrays: dict[str, Array]) -> None:
@@ -189,10 +224,10 @@ def _from_json(value: Any, kinds: dict[str, Any]) -> Any:
         return tuple(_from_json(entry, {}) for entry in value)
     if not isinstance(value, dict):
         return value
+    if value["type"] == "Cell" and kinds is _INNER:
+        return _cell(value)
     kind = kinds.get(value["type"])
     if kind is None:
         raise ValueError(f"unknown type {value['type']!r}")
-    fields = {
-        name: _from_json(field, INITIALIZERS) for name, field in value.items() if name != "type"
-    }
+    fields = {name: _from_json(field, _INNER) for name, field in value.items() if name != "type"}
     return kind(**fields)

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
-from pybp.layers import Input, Layer, Value, WindowLayer
+from pybp.layers import Input, Layer, WindowLayer
 from pybp.layers.base import rule_of
 from pybp.program.builder import Builder
 from pybp.program.ops import OpError, Shape
@@ -17,7 +17,11 @@ _PICTURE_SIZE = 16  # square pictures from here on are taken for channels-first 
 
 
 class Node(NamedTuple):
-    """One use of a layer: the layer, its name, and the nodes it reads (-1 is the net's input)."""
+    """One use of a layer: the layer, its name, and the values it reads.
+
+    Values are numbered in the order in which the nodes write them; -1 is the net's first input, -2
+    its second ...
+    """
 
     layer: Layer
     path: str
@@ -25,45 +29,62 @@ class Node(NamedTuple):
 
 
 class Graph:
-    """The uses of a net's layers, each after those it reads; the last one is the output.
+    """The uses of a net's layers, each after those it reads.
+
+    Parameters
+    ----------
+    nodes : sequence of Node
+        The uses.
+    outputs : sequence of int, optional
+        The values that the net gives; those of the last node by default.
 
     Raises
     ------
     ValueError
-        When a node reads one that does not come before it, or one that is not the last is read by
-        nobody.
+        When a node reads a value that is not written before, or nobody reads what a node writes.
     """
 
-    def __init__(self, nodes: Sequence[Node]) -> None:
+    def __init__(self, nodes: Sequence[Node], outputs: Sequence[int] | None = None) -> None:
         self.nodes = tuple(nodes)
-        self.readers = [0] * len(self.nodes)
+        self.first: list[int] = []  # value that a node writes first
+        count = 0
         for position, node in enumerate(self.nodes):
-            if not node.inputs or not all(-1 <= index < position for index in node.inputs):
-                raise ValueError(f"node {position} can't read the nodes {node.inputs}")
-            for index in node.inputs:
-                if index >= 0:
-                    self.readers[index] += 1
-        if 0 in self.readers[:-1]:
-            raise ValueError(f"node {self.readers.index(0)} is read by nobody")
+            if not node.inputs or not all(index < count for index in node.inputs):
+                raise ValueError(f"node {position} can't read the values {node.inputs}")
+            self.first.append(count)
+            count += node.layer.output_count()
+        last = range(self.first[-1], count) if self.nodes else [-1]
+        self.outputs = tuple(last if outputs is None else outputs)
+        self.input_count = max([1, *(-index for node in self.nodes for index in node.inputs)])
+        self.readers = [0] * count
+        for index in (*self.outputs, *(i for node in self.nodes for i in node.inputs)):
+            if index >= 0:
+                self.readers[index] += 1
+        for position, start in enumerate(self.first):
+            if not any(self.readers[start : start + self.nodes[position].layer.output_count()]):
+                raise ValueError(f"node {position} is read by nobody")
 
-    def walk(self, builder: Builder, x: str) -> Iterator[tuple[Node, str]]:
-        """Lower the layers one after the other; yield each node with the value it has written."""
-        check_size("the input", builder.shape(x))
+    def walk(
+        self, builder: Builder, inputs: Sequence[str]
+    ) -> Iterator[tuple[Node, tuple[str, ...]]]:
+        """Lower the layers one after the other; yield each node with the values it has written."""
+        for x in inputs:
+            check_size("the input", builder.shape(x))
         values: list[str] = []
-        for position, node in enumerate(self.nodes):
-            read = [x if index < 0 else values[index] for index in node.inputs]
-            self._check_layout(node, builder, read, x)
-            values.append(_lower(node, builder, read, builder.shape(x)))
-            if self.readers[position] > 1:
-                builder.kept.add(values[-1])
-            yield node, values[-1]
+        for node in self.nodes:
+            read = [inputs[-1 - index] if index < 0 else values[index] for index in node.inputs]
+            self._check_layout(node, builder, read, inputs)
+            written = _lower(node, builder, read, builder.shape(inputs[0]))
+            for value in written:
+                if self.readers[len(values)] > 1:
+                    builder.kept.add(value)
+                values.append(value)
+            yield node, written
 
-    def lower(self, builder: Builder, x: str) -> str:
-        """Append the forward ops of all layers, from input to output."""
-        y = x
-        for _, written in self.walk(builder, x):
-            y = written
-        return y
+    def lower(self, builder: Builder, inputs: Sequence[str]) -> tuple[str, ...]:
+        """Append the forward ops of all layers; return the values that the net gives."""
+        values = [value for _, written in self.walk(builder, inputs) for value in written]
+        return tuple(inputs[-1 - i] if i < 0 else values[i] for i in self.outputs)
 
     def distinct(self) -> list[Layer]:
         """Return the layers in the order of first use, each once."""
@@ -72,18 +93,23 @@ class Graph:
             known.setdefault(id(node.layer), node.layer)
         return list(known.values())
 
-    def input_shape(self) -> Shape | None:
-        """Return the shape of a sample, where an ``Input`` says it."""
-        first = self.nodes[0].layer if self.nodes else None
-        return first.shape if isinstance(first, Input) else None
+    def sources(self) -> list[Input | None]:
+        """Return the ``Input`` that reads each input of the net, None where there is none."""
+        found: list[Input | None] = [None] * self.input_count
+        for node in self.nodes:
+            if isinstance(node.layer, Input):
+                found[-1 - node.inputs[0]] = node.layer
+        return found
 
-    def _check_layout(self, node: Node, builder: Builder, read: list[str], x: str) -> None:
+    def _check_layout(
+        self, node: Node, builder: Builder, read: list[str], inputs: Sequence[str]
+    ) -> None:
         """Refuse a picture whose channels obviously come first, unless its layout is given."""
-        if not isinstance(node.layer, WindowLayer) or x not in read:
+        if not isinstance(node.layer, WindowLayer) or read[0] not in inputs:
             return
-        shape = builder.shape(x)
-        first = self.nodes[0].layer
-        given = isinstance(first, Input) and first.layout is not None
+        shape = builder.shape(read[0])
+        source = self.sources()[inputs.index(read[0])]
+        given = source is not None and source.layout is not None
         if not given and _layout_hint(shape) and shape[1] == shape[2] >= _PICTURE_SIZE:
             raise ValueError(
                 f"layer {node.path} ({type(node.layer).__name__}) needs samples of shape "
@@ -92,21 +118,39 @@ class Graph:
             )
 
 
-def _lower(node: Node, builder: Builder, read: list[str], input_shape: Shape) -> str:
+def _lower(node: Node, builder: Builder, read: list[str], input_shape: Shape) -> tuple[str, ...]:
     """Lower one layer; errors name it, and say so where the channels seem to come first."""
     layer, path = node.layer, node.path
     title = f"layer {path} ({type(layer).__name__})"
     hint = _layout_hint(input_shape) if isinstance(layer, WindowLayer) else ""
     try:
-        y = layer.lower_many(builder, read, path)
+        y = layer.lower_many(builder, _prepared(layer, builder, read, title), path)
     except OpError as error:
         raise ValueError(f"{title}: {rule_of(error)}{hint}") from error
     except ValueError as error:
         if hint:
             raise ValueError(f"{error}{hint}") from error
         raise
-    check_size(title, builder.shape(y))
-    return y
+    written = (y,) if isinstance(y, str) else y
+    for value in written:
+        check_size(title, builder.shape(value))
+    return written
+
+
+def _prepared(layer: Layer, builder: Builder, read: list[str], title: str) -> list[str]:
+    """Return the values that a layer reads as it wants them: whole samples or packed steps."""
+    holds_ids = builder.program.buffers[read[0]].dtype == "int32"
+    if holds_ids != layer.takes_ids and not layer.is_source():
+        wanted = "ids" if layer.takes_ids else "real numbers"
+        raise ValueError(f"{title} takes {wanted}, but its input holds other numbers")
+    if layer.sequence:
+        count = layer.sequence_count()
+        return [*(builder.packed(x, title) for x in read[:count]), *read[count:]]
+    if layer.by_rows() and len({builder.packing(x) for x in read}) == 1:
+        return read
+    if layer.is_source():
+        return read
+    return [builder.whole(x, title) for x in read]
 
 
 def _layout_hint(shape: Shape) -> str:
@@ -125,76 +169,3 @@ def check_size(what: str, shape: Shape) -> None:
     """Refuse a sample that no memory can hold, before sizes overflow."""
     if math.prod(shape) * 8 >= _MOST_BYTES:
         raise ValueError(f"{what}: a sample of shape {shape} is larger than any memory")
-
-
-def chain(layers: Sequence[Layer]) -> Graph:
-    """Return the graph of layers that follow each other; their names are their positions."""
-    for position, layer in enumerate(layers):
-        if position and layer.is_source():
-            raise ValueError(f"layer {position} is an Input, which can only stand first")
-    paths = _paths([(layer, str(position)) for position, layer in enumerate(layers)])
-    return Graph([Node(layer, paths[i], (i - 1,)) for i, layer in enumerate(layers)])
-
-
-def trace(source: Input, output: Value | Input) -> Graph:
-    """Return the graph from an input to an output; names are the order of first use.
-
-    Raises
-    ------
-    ValueError
-        When the output depends on another input, or not on this one.
-    """
-    values = _ancestors(output)
-    found = {id(one): one for value in values for one in value.inputs if isinstance(one, Input)}
-    if isinstance(output, Input):
-        found[id(output)] = output
-    others = [one for one in found.values() if one is not source]
-    if others or not found:
-        raise ValueError(
-            f"the output depends on {others[0]!r}, which is not among the inputs"
-            if others
-            else "the output does not depend on the input"
-        )
-    position = {id(source): 0} | {id(value): i + 1 for i, value in enumerate(values)}
-    reads = [(-1,)] + [tuple(position[id(one)] for one in value.inputs) for value in values]
-    return named([source] + [value.layer for value in values], reads)
-
-
-def named(layers: Sequence[Layer], reads: Sequence[tuple[int, ...]]) -> Graph:
-    """Return a graph whose first layer is its input, from its layers and what each reads."""
-    order: dict[int, int] = {}
-    for layer in layers[1:]:
-        order.setdefault(id(layer), len(order))
-    names = [(layer, str(order[id(layer)])) for layer in layers[1:]]
-    source = layers[0]
-    paths = [source.given_name() or "input", *_paths(names)]
-    if paths[0] in paths[1:]:
-        raise ValueError(f"an input and a layer have the name {paths[0]!r}")
-    return Graph([Node(*each) for each in zip(layers, paths, reads, strict=True)])
-
-
-def _ancestors(output: Value | Input) -> list[Value]:
-    """Return all values that an output is made from, and itself, in the order of their making."""
-    found: dict[int, Value] = {}
-    open_ends: list[Any] = [output]
-    while open_ends:
-        value = open_ends.pop()
-        if isinstance(value, Value) and value.number not in found:
-            found[value.number] = value
-            open_ends += value.inputs
-    return [found[number] for number in sorted(found)]
-
-
-def _paths(uses: Sequence[tuple[Layer, str]]) -> list[str]:
-    """Return the name of the layer of each use: its own, or that of its first use."""
-    by_object: dict[int, str] = {}
-    taken: set[str] = set()
-    for layer, default in uses:
-        if id(layer) in by_object:
-            continue
-        path = layer.given_name() or default
-        if path in taken:
-            raise ValueError(f"two layers have the name {path!r}")
-        taken.add(path)
-        by_object[id(layer)] = path
-    return [by_object[id(layer)] for layer, _ in uses]

@@ -8,23 +8,24 @@ from typing import Any
 import numpy as np
 
 from pybp.arrays import FLOAT_TYPES, Array
-from pybp.program.ops import Shape
 
 # dtypes which the executors convert row by row themselves
 _DIRECT = frozenset(np.dtype(code) for code in "?bBhHiIlLqQfd")
 
 
-def check_shape(shape: Sequence[int] | int) -> Shape:
-    """Return the shape of one sample as a tuple of positive sizes."""
+def check_shape(shape: Any) -> tuple[int | None, ...]:
+    """Return the shape of one sample: positive sizes, the first of which may be None."""
     if isinstance(shape, int | np.integer):
         raise TypeError(f"a shape is a tuple such as ({shape},), got {shape!r}")
     sizes = tuple(shape)
-    for size in sizes:
+    for position, size in enumerate(sizes):
+        if size is None and position == 0:
+            continue
         if isinstance(size, bool) or not isinstance(size, int | np.integer):
             raise TypeError(f"a shape holds whole numbers, got {sizes}")
         if size < 1:
             raise ValueError(f"sizes must be >= 1, got {sizes}")
-    return tuple(int(size) for size in sizes)
+    return tuple(None if size is None else int(size) for size in sizes)
 
 
 def numbers(value: Any, name: str) -> Array:
@@ -51,7 +52,7 @@ def numbers(value: Any, name: str) -> Array:
     return array
 
 
-def samples(value: Any, name: str, shape: Shape | None) -> Array:
+def samples(value: Any, name: str, shape: tuple[int | None, ...] | None) -> Array:
     """Return a batch of samples of a shape (any shape for None), ready for an executor."""
     array = numbers(value, name)
     if shape is not None and array.shape[1:] != shape:
@@ -74,10 +75,10 @@ def ready(array: Array, dtype: str) -> Array:
     return np.ascontiguousarray(array)
 
 
-def weights(value: Any, rows: int, shape: Shape) -> Array:
+def weights(value: Any, rows: int, shape: Sequence[int | None]) -> Array:
     """Return sample weights: (n,) or the leading axes of samples of this shape."""
     array = numbers(value, "sample_weight")
-    if array.shape[0] != rows or array.shape[1:] != shape[: array.ndim - 1]:
+    if array.shape[0] != rows or array.shape[1:] != tuple(shape[: array.ndim - 1]):
         sizes = "".join(f", {size}" for size in shape)
         raise ValueError(
             f"sample_weight must have shape ({rows},) or lead ({rows}{sizes}), got {array.shape}"
@@ -87,10 +88,10 @@ def weights(value: Any, rows: int, shape: Shape) -> Array:
     return array
 
 
-def same_rows(x: Array, y: Array) -> None:
-    """Refuse inputs and targets of different length."""
-    if len(x) != len(y):
-        raise ValueError(f"x has {len(x)} rows and y has {len(y)}")
+def same_rows(rows: int, y: Array) -> None:
+    """Refuse targets of another length than the inputs."""
+    if rows != len(y):
+        raise ValueError(f"x has {rows} rows and y has {len(y)}")
 
 
 def whole_number(value: Any, name: str, least: int) -> int:

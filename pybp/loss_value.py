@@ -34,7 +34,7 @@ _lock = threading.Lock()  # one call at a time uses the workspaces
 def value_and_grad(loss: Loss, y_hat: Any, y: Any, sample_weight: Any) -> tuple[Any, Array]:
     """Return a loss and its gradient by the prediction: see ``Loss.value_and_grad``."""
     p, y = inputs.numbers(y_hat, "y_hat"), inputs.numbers(y, "y")
-    inputs.same_rows(p, y)
+    inputs.same_rows(len(p), y)
     shape, rows = p.shape[1:], len(p)
     values = {"y_hat": p, "target": y}
     weight = None

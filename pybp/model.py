@@ -4,29 +4,31 @@ from __future__ import annotations
 
 from typing import Any, Self
 
-from pybp.graph import Graph, trace
+from pybp.graph import Graph
+from pybp.graph_making import trace
 from pybp.layers import Input, Layer, Value
 from pybp.network import Network
 from pybp.summary import shape_text
 
 
 class Model(Network):
-    """A net from an input to an output, through any graph of layers; built when it is made.
+    """A net from inputs to outputs, through any graph of layers; built when it is made.
 
     Parameters
     ----------
-    inputs : Input, or list of one
-        Where the samples enter.
-    outputs : value, or list of one
-        What the layers have made of it.
+    inputs : Input, or list of them
+        Where the samples enter. Arrays for several are given as a tuple in this order, or as a
+        dictionary by their names.
+    outputs : value, or list of them
+        What the layers have made of them.
     dtype, seed, backend
         See ``Network``; keyword only.
 
     Raises
     ------
     ValueError
-        For several inputs or outputs, for an output that depends on another input, and when a
-        layer can't take what it would get.
+        For an output that depends on an input which is not given, for an input on which none
+        depends, and when a layer can't take what it would get.
 
     Notes
     -----
@@ -52,13 +54,15 @@ class Model(Network):
         seed: int | None = 0,
         backend: str | None = None,
     ) -> None:
-        source, output = _only(inputs, "inputs"), _only(outputs, "outputs")
-        if not isinstance(source, Input):
-            raise TypeError(f"inputs must be a bp.Input(...), got {source!r}")
-        if not isinstance(output, Value | Input):
-            raise TypeError(f"outputs must be what a layer has returned, got {output!r}")
-        super().__init__(trace(source, output), dtype, seed, backend)
-        self.build(source.shape)
+        sources, results = _listed(inputs), _listed(outputs)
+        for source in sources:
+            if not isinstance(source, Input):
+                raise TypeError(f"inputs must be a bp.Input(...) each, got {source!r}")
+        for output in results:
+            if not isinstance(output, Value | Input):
+                raise TypeError(f"outputs must be what layers have returned, got {output!r}")
+        super().__init__(trace(sources, results), dtype, seed, backend)
+        self._build(tuple(source.shape for source in sources))
 
     @classmethod
     def of_graph(cls, graph: Graph, *, dtype: str, seed: int) -> Self:
@@ -73,18 +77,16 @@ class Model(Network):
         return tuple(self.graph.distinct())
 
     def __repr__(self) -> str:
-        return (
-            f"<Model of {len(self.layers) - 1} layers, {self.dtype}, "
-            f"input {shape_text(self.input_shape)}>"
-        )
+        shapes = ", ".join(shape_text(port.shape) for port in self.recipe.ports)
+        count = len(self.layers) - len(self.recipe.ports)
+        return f"<Model of {count} layers, {self.dtype}, input {shapes}>"
 
 
-def _only(given: Any, what: str) -> Any:
-    """Return the one input or output."""
+def _listed(given: Any) -> list[Any]:
+    """Return one value, or several, as a list."""
     if isinstance(given, dict):
-        raise TypeError(f"{what} must be one value or a list of one, got a dictionary")
-    if not isinstance(given, list | tuple):
-        return given
-    if len(given) != 1:
-        raise ValueError(f"a model has one of the {what} for now, got {len(given)}")
-    return given[0]
+        raise TypeError("inputs and outputs are values or lists of them; Input(name=) names one")
+    values = list(given) if isinstance(given, list | tuple) else [given]
+    if not values:
+        raise ValueError("a model has at least one input and one output")
+    return values

@@ -3,25 +3,30 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from pybp import backends, inputs
+from pybp import backends
 from pybp.arrays import FLOAT_TYPES, Array
+from pybp.batches import Batch, Delivery, cut, most_packed, spans, take_seeds
 from pybp.built import Built
 from pybp.by_hand import HandPass
 from pybp.by_name import resolve, resolve_all
 from pybp.losses import LOSSES, Loss
 from pybp.metrics import METRICS, Metric
 from pybp.optimizers import Optimizer
-from pybp.program.program import FIXED_ROLES, Program
-from pybp.programs import Bound, GradientProgram, least_rows, update_program
+from pybp.program.builder import Parameter
+from pybp.program.program import DATA_ROLES, FIXED_ROLES, Buffer, Program
+from pybp.programs import Bound, GradientProgram, least_rows
+from pybp.sequences import Layout
+from pybp.update_programs import rows_program, update_program
 
 if TYPE_CHECKING:
-    from pybp.trainer import History
+    from pybp.fitting import History
+    from pybp.stepper import Stepper
 
 _BATCH = 256  # rows of a step in predict and evaluate
 _NOTHING = np.zeros((1, 0))  # no hyper-parameters, no results
@@ -55,32 +60,67 @@ class Network(Built):
         rows: int,
         constants: dict[str, Any] | None = None,
         *,
+        max_packed: tuple[int, ...] = (),
         keep_forward: bool = False,
     ) -> Bound:
-        """Verify a program and bind it to the arrays of this net, for at most ``rows`` samples."""
+        """Verify a program and bind it to the arrays of this net.
+
+        ``rows`` and ``max_packed`` are the most samples, and time steps of each packing, of a step.
+        """
         program.verify()
         given = {
             name: np.ascontiguousarray(value, FLOAT_TYPES[self.dtype])
             for name, value in (constants or {}).items()
         }
         fixed = {
-            buffer.name: given[buffer.name]
-            if buffer.name in given
-            else self.state.array(buffer.name)
+            buffer.name: given[buffer.name] if buffer.name in given else self._array(buffer)
             for buffer in program.of_role(*FIXED_ROLES)
         }
-        backend = self.current_backend
-        executor = backends.make_executor(backend, program, fixed, rows, keep_forward=keep_forward)
-        return Bound(program, executor, least_rows(program))
+        executor = backends.make_executor(
+            self.current_backend,
+            program,
+            fixed,
+            rows,
+            max_packed=max_packed,
+            keep_forward=keep_forward,
+        )
+        names = tuple(buffer.name for buffer in program.of_role(*DATA_ROLES))
+        return Bound(program, executor, least_rows(program), self._carried.generation, names)
+
+    def _array(self, buffer: Buffer) -> Array:
+        if buffer.role == "carry":
+            return self._carried.arrays[buffer.name]
+        return self.state.array(buffer.name)
+
+    def use_states(self, rows: int) -> int:
+        """Let stateful layers go on with a batch of this size; return the states' generation.
+
+        Raises
+        ------
+        ValueError
+            When they carry the states of another number of sequences.
+        """
+        self._carried.use(rows)
+        return self._carried.generation
 
     def _cached(
-        self, name: str, make: Callable[[], Program], rows: int, *, keep_forward: bool = False
+        self,
+        name: str,
+        make: Callable[[], Program],
+        rows: int,
+        layouts: Sequence[Layout] = (),
+        *,
+        keep_forward: bool = False,
     ) -> Bound:
         """Bind a program when it is first used, and again for more rows or another backend."""
         key = (name, self.current_backend)
         bound = self._bound.get(key)
-        if bound is None or bound.executor.max_rows < rows:
-            bound = self.bind(make(), rows, keep_forward=keep_forward)
+        max_packed = most_packed(layouts, rows)
+        if bound is None or not bound.holds(rows, max_packed, self._carried.generation):
+            program = make() if bound is None else bound.program
+            fixed = program.packings[len(max_packed) :]
+            max_packed = (*max_packed, *(steps * rows for steps in fixed))
+            bound = self.bind(program, rows, max_packed=max_packed, keep_forward=keep_forward)
             self._bound[key] = bound
         return bound
 
@@ -96,42 +136,69 @@ class Network(Built):
 
     # ----------------------------------------------------------------- inference
 
-    def predict(self, x: Array) -> Array:
+    def predict(self, x: Any, lengths: Any = None) -> Any:
         """Return the outputs in evaluation mode.
 
         Parameters
         ----------
-        x : array (n, *input_shape)
-            Samples of any real dtype, converted batch by batch to the net's.
+        x : array (n, *input_shape), list of arrays, Ragged; or a tuple or dict of them
+            Samples of any real dtype, converted batch by batch to the net's. A list holds
+            sequences of different lengths, (steps, ...) each. A net of several inputs takes a
+            tuple, or a dictionary by their names.
+        lengths : int array (n,), optional
+            The steps that count in padded sequences (n, steps, ...); the outputs after them are 0.
 
         Returns
         -------
         array (n, *output_shape)
-            A fresh array of the net's dtype. A row's result doesn't depend on the other rows.
+            A fresh array of the net's dtype; a list of arrays for a list of sequences where the
+            net gives sequences; a tuple where the net has several outputs. A row's result doesn't
+            depend on the other rows.
         """
-        x = self._samples(x)
-        y = np.empty((len(x), *self._output_shape), FLOAT_TYPES[self.dtype])
         with self._lock:
-            rows = self.rows_at_once(len(x), _BATCH)
-            bound = self._cached("predict", self.recipe.predict, rows)
-            bound.check_rows(len(x))
-            starts = _starts(len(x), self.rows_at_once(len(x), bound.executor.max_rows))
-            steps = len(starts) - 1
-            data = [x, y]
-            nothing = np.zeros((steps, 0))
+            batch = self.take_batch(x, lengths)
+            self.use_states(batch.rows)
+            rows = self.rows_at_once(batch.rows, _BATCH)
+            starts = cut(batch.rows, rows, batch.layouts)
+            most = rows if len(starts) == 2 else int(np.diff(starts).max())
+            bound = self.bind_predict(most, batch.layouts)
+            bound.check_rows(batch.rows)
+            delivery = Delivery(self.wanted.outputs, batch, bound.program, self.dtype)
+            given = dict(zip(bound.program.outputs, delivery.arrays, strict=True))
+            given |= zip(bound.data, batch.data, strict=False)  # the inputs come first
+            nothing = _NOTHING if len(starts) == 2 else np.zeros((len(starts) - 1, 0))
             bound.executor.run(
-                data, None, starts, nothing, nothing, self.seed, 0, 0, len(bound.program.ops)
+                [given[name] for name in bound.data],
+                *(None, starts, nothing, nothing, self.seed, 0, 0, len(bound.program.ops)),
+                spans(delivery.layouts),
             )
-        return y
+        return delivery.give_back()
+
+    def bind_predict(self, rows: int, layouts: Sequence[Layout]) -> Bound:
+        """Return the program of ``predict``, bound for steps of this size."""
+        return self._cached("predict", self.recipe.predict, rows, layouts)
+
+    def stepper(self, rows: int = 1) -> Stepper:
+        """Return a function that takes one time step of ``rows`` sequences, in microseconds.
+
+        Raises
+        ------
+        ValueError
+            For a net of several inputs or outputs, or whose recurrent layers are not stateful.
+        """
+        from pybp.stepper import Stepper  # stands above the nets
+
+        return Stepper(self, rows)
 
     def evaluate(
         self,
-        x: Array,
-        y: Array,
+        x: Any,
+        y: Any,
         *,
         loss: Loss | str,
         metrics: Iterable[Metric | str] = (),
-        sample_weight: Array | None = None,
+        sample_weight: Any = None,
+        lengths: Any = None,
     ) -> dict[str, float]:
         """Return the loss and the metrics on some data, in evaluation mode.
 
@@ -145,25 +212,27 @@ class Network(Built):
 
         judge = resolve("loss", loss, LOSSES, Loss)
         chosen = resolve_all("metric", metrics, METRICS, Metric)
-        examples = Examples(self, judge, x, y, sample_weight)
+        examples = Examples(self, judge, x, y, sample_weight, lengths)
         with self._lock:
             return Evaluator(self, judge, chosen)(examples)
 
-    def forward(self, x: Array, training: bool = False) -> Array:
+    def forward(self, x: Any, training: bool = False, lengths: Any = None) -> Any:
         """Return the output for a batch, and keep what ``backward`` needs.
 
         Parameters
         ----------
-        x : array (n, *input_shape)
-            Samples.
+        x : array (n, *input_shape), list of arrays, Ragged; or a tuple or dict of them
+            Samples, as for ``predict``.
         training : bool
             Whether layers act as in training. A dropout mask is keyed by the update counter, so
             it stays the same until an update.
+        lengths : int array (n,), optional
+            The steps that count in padded sequences.
 
         Returns
         -------
         array (n, *output_shape)
-            A fresh array.
+            A fresh array; as for ``predict``.
 
         Raises
         ------
@@ -171,51 +240,53 @@ class Network(Built):
             For samples of another shape, and in training for one row where BatchNorm would get
             one value a channel.
         """
-        x = self._samples(x)
         with self._lock:
-            bound, names = self._bind_gradient(training, len(x))
-            bound.check_rows(len(x))
-            self._pending = HandPass(bound, names, len(x), self.seed, self.state.steps)
-            return self._pending.forward(x)
+            batch = self.take_batch(x, lengths)
+            self.use_states(batch.rows)
+            bound, names = self._bind_gradient(training, batch)
+            bound.check_rows(batch.rows)
+            self._pending = HandPass(bound, names, batch, self.seed, self.state.steps)
+            return self._pending.forward(self.wanted.outputs)
 
-    def backward(self, dy: Array, accumulate: bool = False) -> Array:
+    def backward(self, dy: Any, accumulate: bool = False) -> Any:
         """Return dLoss/dx for the last ``forward``, and fill ``net.grads``.
 
         Parameters
         ----------
         dy : array (n, *output_shape)
-            dLoss/dy; its shape must be that of the output, nothing is broadcast.
+            dLoss/dy; its shape must be that of the output, nothing is broadcast. A net of several
+            outputs takes a tuple, in which None stands for zeros.
         accumulate : bool
             Add to the gradients instead of overwriting them.
+
+        Returns
+        -------
+        array (n, *input_shape)
+            None for an input of ids; a tuple where the net has several inputs.
 
         Raises
         ------
         RuntimeError
             Without a forward pass before.
         """
-        if self._pending is None:
+        pending = self._pending
+        if pending is None:
             raise RuntimeError("backward needs a forward pass before it: call net.forward(x)")
-        rows = self._pending.rows
-        dy = inputs.ready(inputs.samples(dy, "dy", self._output_shape), self.dtype)
-        if len(dy) != rows:
-            raise ValueError(f"dy must have the {rows} rows of the forward pass, got {len(dy)}")
+        outputs, program = self.wanted.outputs, pending.bound.program
+        seeds = take_seeds(outputs, dy, pending.batch, program, self.dtype)
         with self._lock:
-            return self._pending.backward(dy, self.state.grads, accumulate=accumulate)
+            ports = self.recipe.ports
+            return pending.backward(seeds, ports, self.state.grads, accumulate=accumulate)
 
-    def _bind_gradient(self, training: bool, rows: int) -> tuple[Bound, GradientProgram]:
+    def _bind_gradient(self, training: bool, batch: Batch) -> tuple[Bound, GradientProgram]:
         names = self._gradient_names.get(training)
         if names is None:
             names = self._gradient_names[training] = self.recipe.gradient(training=training)
         program = names.program
-        bound = self._cached(f"gradient {training}", lambda: program, rows, keep_forward=True)
+        bound = self._cached(
+            f"gradient {training}", lambda: program, batch.rows, batch.layouts, keep_forward=True
+        )
         return bound, names
-
-    def _samples(self, x: Any) -> Array:
-        shape = None if self._recipe is None else self._recipe.input_shape
-        x = inputs.ready(inputs.samples(x, "x", shape), self.dtype)
-        if self._recipe is None:
-            self.build(x.shape[1:])
-        return x
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write architecture and arrays to one safetensors file; ``pybp.load`` reads it."""
@@ -236,13 +307,42 @@ class Network(Built):
             raise ValueError("this net has no parameters to update")
         with self.training_alone():
             hyper = state.use_optimizer(optimizer, 1)
-            op = optimizer.op()
-            bound = self._cached(
-                f"update {op!r}", lambda: update_program(self.dtype, optimizer, state.size), 1
-            )
-            starts = np.array([0, 1])
-            bound.executor.run([], None, starts, hyper, _NOTHING, self.seed, state.steps, 0, 1)
+            self._update_dense(optimizer, hyper)
+            for name, table in state.parts.tables.items():
+                if table.lazy:
+                    self._update_rows(optimizer, hyper, name, table)
             state.count_updates(1)
+
+    def _update_dense(self, optimizer: Optimizer, hyper: Array) -> None:
+        """Update all parameters but the lazy tables."""
+        parts = self.state.parts
+        tables = [name for name, table in parts.tables.items() if not table.lazy]
+        if not parts.size and not tables:
+            return
+        self.state.grads.fill(tables)
+        bound = self._cached(
+            f"update {optimizer.op('', '')!r}",
+            lambda: update_program(self.dtype, optimizer, parts),
+            1,
+        )
+        self._run_update(bound, [], 1, hyper)
+
+    def _update_rows(self, optimizer: Optimizer, hyper: Array, name: str, table: Parameter) -> None:
+        """Update the rows of a lazy table that have a gradient."""
+        rows, values = self.state.grads.by_rows(name)
+        if len(rows) == 0:
+            return
+        bound = self._cached(
+            f"update {optimizer.op('', '')!r} of {name}",
+            lambda: rows_program(self.dtype, optimizer, name, table),
+            len(rows),
+        )
+        self._run_update(bound, [rows, values], len(rows), hyper)
+
+    def _run_update(self, bound: Bound, data: list[Array], rows: int, hyper: Array) -> None:
+        starts = np.array([0, rows])
+        ops = len(bound.program.ops)
+        bound.executor.run(data, None, starts, hyper, _NOTHING, self.seed, self.state.steps, 0, ops)
 
     def fit(
         self,
@@ -278,8 +378,3 @@ class Network(Built):
 
         trainer = Trainer(self, loss, optimizer, metrics)
         return trainer.fit(x, y, **arguments)
-
-
-def _starts(rows: int, batch: int) -> Array:
-    """Return where batches begin, and the end of the last one."""
-    return np.append(np.arange(0, rows, batch), rows)

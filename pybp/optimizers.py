@@ -36,8 +36,12 @@ class Optimizer(Record):
         """Tell whether the update is that of plain SGD, which can be fused into the gradient."""
         return False
 
-    def op(self) -> ops.Update:
-        """Return the update op on the flat buffers ``params``, ``grads`` and the states."""
+    def skips_zero_gradients(self) -> bool:
+        """Tell whether a parameter stays as it is where its gradient is 0."""
+        return False
+
+    def op(self, w: str, g: str, prefix: str = "") -> ops.Update:
+        """Return the update op on buffers: parameters, gradients, and states by prefixed name."""
         raise NotImplementedError
 
     def hyper(self, first: int, steps: int) -> Array:
@@ -119,10 +123,14 @@ class SGD(Optimizer):
         """Tell whether an update reads only the gradient and the parameter itself."""
         return not self.momentum
 
-    def op(self) -> ops.Update:
+    def skips_zero_gradients(self) -> bool:
+        """Tell whether a parameter stays as it is where its gradient is 0."""
+        return not self.momentum and not self.weight_decay
+
+    def op(self, w: str, g: str, prefix: str = "") -> ops.Update:
         """Return the update op."""
-        v = "v" if self.momentum else ""
-        return ops.SGD("params", "grads", v, bool(self.nesterov))
+        v = f"{prefix}v" if self.momentum else ""
+        return ops.SGD(w, g, v, bool(self.nesterov))
 
     def hyper(self, first: int, steps: int) -> Array:
         """Return the op's scalars for some updates."""
@@ -173,10 +181,10 @@ class Adam(Optimizer):
         """Return the two running means, and with AMSGrad the maximum."""
         return ("m", "v", "vmax") if self.amsgrad else ("m", "v")
 
-    def op(self) -> ops.Update:
+    def op(self, w: str, g: str, prefix: str = "") -> ops.Update:
         """Return the update op."""
-        vmax = "vmax" if self.amsgrad else ""
-        return ops.Adam("params", "grads", "m", "v", vmax, self._decoupled)
+        vmax = f"{prefix}vmax" if self.amsgrad else ""
+        return ops.Adam(w, g, f"{prefix}m", f"{prefix}v", vmax, self._decoupled)
 
     def hyper(self, first: int, steps: int) -> Array:
         """Return the op's scalars for some updates."""

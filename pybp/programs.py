@@ -10,14 +10,16 @@ from pybp.backends import Executor
 from pybp.losses import Loss, Target, add_loss
 from pybp.metrics import Metric
 from pybp.optimizers import Optimizer
-from pybp.program.builder import Builder, Parameter, new_forward
-from pybp.program.gradient import add_gradient, gradient_name
-from pybp.program.ops import Activate, ChannelMoments, DenseGradWeight, SGDDense, Shape
+from pybp.program.builder import Builder, Parameter, Port, new_forward
+from pybp.program.gradient import add_gradient
+from pybp.program.ops import Activate, ChannelMoments, Shape
 from pybp.program.program import Program
+from pybp.update_programs import Parts, add_update, row_buffers, scatter_last
 
 _MOST_BYTES = 2**62  # of one array: sizes beyond it overflow
 
-Lower = Callable[[Builder, str], str]  # appends a net's forward ops: from input to output
+# appends a net's forward ops: from its inputs to its outputs
+Lower = Callable[[Builder, Sequence[str]], tuple[str, ...]]
 
 
 class Bound(NamedTuple):
@@ -26,6 +28,17 @@ class Bound(NamedTuple):
     program: Program
     executor: Executor
     least_rows: int  # that a step may have
+    generation: int  # of the states that stateful layers carry
+    data: tuple[str, ...]  # the buffers that stand for arrays of the caller, in order
+
+    def holds(self, rows: int, packed: Sequence[int], generation: int) -> bool:
+        """Tell whether a step of this size fits, with the states as they are now."""
+        if self.executor.max_rows < rows or self.generation != generation:
+            return False
+        if not packed:
+            return True
+        room = self.executor.max_packed
+        return all(most >= count for most, count in zip(room, packed, strict=False))
 
     def check_rows(self, rows: int) -> None:
         """Refuse fewer rows than the program needs, before anything is changed."""
@@ -42,19 +55,36 @@ class Wanted(NamedTuple):
 
     parameters: dict[str, Parameter]
     buffers: dict[str, Parameter]
-    output: Shape  # of one sample
+    outputs: tuple[Port, ...]
     whole_batch: bool  # whether a row's result depends on the other rows, in evaluation too
+    needs_steps: bool  # whether sequences must have the length that was given
+    carried: dict[str, int]  # states that go on from batch to batch: name -> units
 
 
-def probe(lower: Lower, dtype: str, input_shape: Shape) -> Wanted:
-    """Return the arrays that layers ask for, and the shape of one output sample."""
-    builder, x = new_forward("probe", dtype, input_shape, training=False, role="input")
-    y = lower(builder, x)
+def probe(lower: Lower, dtype: str, ports: Sequence[Port]) -> Wanted:
+    """Return the arrays that layers ask for, and what the net gives."""
+    builder, names = new_forward("probe", dtype, ports, training=False, role="input")
+    outputs = lower(builder, names)
     for name, parameter in builder.parameters.items():
         if math.prod(parameter.shape) * 8 >= _MOST_BYTES:
             raise ValueError(f"{name} of shape {parameter.shape} is larger than any memory")
     whole_batch = any(isinstance(op, ChannelMoments) for op in builder.program.ops)
-    return Wanted(builder.parameters, builder.running, builder.shape(y), whole_batch)
+    return Wanted(
+        builder.parameters,
+        builder.running,
+        tuple(_output_port(builder, y) for y in outputs),
+        whole_batch,
+        builder.needs_steps,
+        {name: builder.shape(name)[0] for name in builder.carried},
+    )
+
+
+def _output_port(builder: Builder, y: str) -> Port:
+    packing = builder.packing(y)
+    shape: tuple[int | None, ...] = builder.shape(y)
+    if packing is not None:
+        shape = (builder.steps[packing], *shape)
+    return Port(y, shape, builder.program.buffers[y].dtype, packing)
 
 
 def least_rows(program: Program) -> int:
@@ -68,13 +98,16 @@ def least_rows(program: Program) -> int:
 class GradientProgram(NamedTuple):
     """A program forward and backward, and the buffers by which the caller talks to it.
 
-    The caller writes the value x before the forward part, and hands ``dy`` in for the backward
-    part. What no op reads is written to arrays of the caller.
+    The caller writes the inputs before the forward part, and hands the gradients of the outputs in
+    for the backward part. What no op reads is written to arrays of the caller.
     """
 
     program: Program
-    y: str  # the output of the forward part
-    dx: str
+    inputs: tuple[str, ...]
+    outputs: tuple[str, ...]  # of the forward part
+    seeds: tuple[str, ...]  # the gradients of the outputs
+    gradients: tuple[str, ...]  # of the inputs; "" for ids
+    tables: dict[str, list[str]]  # of embeddings: the buffers of the rows that have a gradient
 
 
 class Recipe(NamedTuple):
@@ -82,33 +115,45 @@ class Recipe(NamedTuple):
 
     lower: Lower
     dtype: str
-    input_shape: Shape
-    size: int  # of the flat array of all parameters
+    ports: tuple[Port, ...]  # the inputs
+    parts: Parts  # of what an update changes
+
+    def input_names(self) -> list[str]:
+        """Return the buffers that a batch fills, in the order of its arrays."""
+        return [one.name for port in self.ports for one in port.each()]
 
     def predict(self) -> Program:
-        """Return the program from ``x`` to its only output buffer."""
-        program, y = self._forward("predict", training=False, role="input")
-        if y == "x":
-            program.append(Activate("x", "y", "identity"))
-            y = "y"
-        program.buffers[y] = program.buffers[y]._replace(role="output")
+        """Return the program from the inputs to its output buffers."""
+        program, outputs = self._forward("predict", training=False, role="input")
+        program.outputs = _own_values(program, outputs)
+        for y in program.outputs:
+            program.buffers[y] = program.buffers[y]._replace(role="output")
         return program
 
     def gradient(self, *, training: bool) -> GradientProgram:
-        """Return the program forward, then backward from ``dy``."""
-        program, y = self._forward("gradient", training=training, role="value")
+        """Return the program forward, then backward from the gradients of the outputs."""
+        program, outputs = self._forward("gradient", training=training, role="value")
+        outputs = _own_values(program, outputs)
         program.backward_start = len(program.ops)
-        program.add_buffer("dy", program.shape(y), "input")
-        dx = add_gradient(program, {y: "dy"}, inputs=("x",))["x"]
-        for name in (y, dx):
-            _hand_out(program, name)
-        return GradientProgram(program, y, dx)
+        seeds = ("dy",) if len(outputs) == 1 else tuple(f"dy{i}" for i in range(len(outputs)))
+        for y, seed in zip(outputs, seeds, strict=True):
+            program.add_buffer(seed, program.shape(y), "input")
+        names = tuple(self.input_names())
+        ids = {port.name for port in self.ports if port.dtype == "int32"}
+        wanted = tuple(name for name in names if name not in ids)
+        known = add_gradient(program, dict(zip(outputs, seeds, strict=True)), inputs=wanted)
+        scatter_last(program)
+        gradients = tuple(known.get(name, "") for name in names)
+        for name in (*outputs, *gradients):
+            if name:
+                _hand_out(program, name)
+        return GradientProgram(program, names, outputs, seeds, gradients, row_buffers(program))
 
     def evaluate(
         self, loss: Loss, target: Target, weight: Shape | None, metrics: Sequence[Metric]
     ) -> Program:
         """Return the program that measures the loss and the metrics."""
-        program, y = self._forward("evaluate", training=False, role="input")
+        program, (y,) = self._forward("evaluate", training=False, role="input")
         add_loss(program, loss, y, target, weight)
         for metric in metrics:
             metric.add(program, loss, y, target)
@@ -128,20 +173,34 @@ class Recipe(NamedTuple):
 
         Where gradients need not be kept, the update is fused into them if that is possible.
         """
-        program, y = self._forward("train", training=True, role="input")
+        program, (y,) = self._forward("train", training=True, role="input")
         add_loss(program, loss, y, target, weight, dy="dy")
         for metric in metrics:
             metric.add(program, loss, y, target)
         program.backward_start = len(program.ops)
         add_gradient(program, {y: "dy"})
-        if keep_grads or not _fuse_update(program, optimizer):
-            _add_update(program, optimizer, self.size)
+        add_update(program, optimizer, self.parts, keep_grads=keep_grads)
         return program
 
-    def _forward(self, name: str, *, training: bool, role: str) -> tuple[Program, str]:
-        builder, x = new_forward(name, self.dtype, self.input_shape, training=training, role=role)
-        y = self.lower(builder, x)
-        return builder.program, y
+    def _forward(self, name: str, *, training: bool, role: str) -> tuple[Program, tuple[str, ...]]:
+        builder, names = new_forward(name, self.dtype, self.ports, training=training, role=role)
+        outputs = self.lower(builder, names)
+        for kept, value in builder.carried.items():
+            builder.program.append(Activate(value, kept, "identity"))
+        return builder.program, outputs
+
+
+def _own_values(program: Program, outputs: Sequence[str]) -> tuple[str, ...]:
+    """Copy outputs that are inputs, or given twice, to values of their own."""
+    own: list[str] = []
+    for y in outputs:
+        made = any(y in op.outputs() for op in program.ops)
+        if made and y not in own:
+            own.append(y)
+        else:
+            name = "y" if len(outputs) == 1 else f"y{len(own)}"
+            own.append(program.append_to(Activate(y, name, "identity")))
+    return tuple(own)
 
 
 def _hand_out(program: Program, name: str) -> None:
@@ -150,43 +209,3 @@ def _hand_out(program: Program, name: str) -> None:
     made = any(name in op.outputs() for op in program.ops)
     if made and buffer.role == "value" and not any(name in op.inputs() for op in program.ops):
         program.buffers[name] = buffer._replace(role="output")
-
-
-def update_program(dtype: str, optimizer: Optimizer, size: int) -> Program:
-    """Return the program that only updates the parameters from the gradients."""
-    program = Program("update", dtype)
-    _add_update(program, optimizer, size)
-    return program
-
-
-def _add_update(program: Program, optimizer: Optimizer, size: int) -> None:
-    """Append the update of all parameters at once, as flat arrays."""
-    for name, role in (("params", "param"), ("grads", "grad")):
-        program.add_buffer(name, (size,), role)
-    for name in optimizer.state_names():
-        program.add_buffer(name, (size,), "state")
-    program.append(optimizer.op())
-
-
-def _fuse_update(program: Program, optimizer: Optimizer) -> bool:
-    """Let plain SGD steps take the place of the weight gradients, if all come from dense ops.
-
-    For one row a step reads and writes each weight once. The steps move to the end, since the
-    input gradients read the weights.
-    """
-    gradients = [op for op in program.ops if isinstance(op, DenseGradWeight)]
-    made = {name for op in gradients for name in op.outputs()}
-    if (
-        not optimizer.is_plain()
-        or any(op.accumulate for op in gradients)
-        or {buffer.name for buffer in program.of_role("grad")} != made
-    ):
-        return False
-    program.ops = [op for op in program.ops if not isinstance(op, DenseGradWeight)]
-    parameter = {gradient_name(buffer.name): buffer.name for buffer in program.of_role("param")}
-    for op in gradients:
-        w, b = parameter[op.dw], parameter[op.db] if op.db else ""
-        program.append(SGDDense(op.x, op.dy, w, b))
-    for name in made:
-        del program.buffers[name]
-    return True

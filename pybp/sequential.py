@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from pybp.graph import chain
+from pybp.graph_making import chain
 from pybp.layers import Layer
 from pybp.network import Network
 from pybp.summary import shape_text

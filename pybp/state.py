@@ -11,6 +11,7 @@ from pybp.optimizers import Optimizer
 from pybp.parameters import GradientArrays, Layout, NamedArrays
 from pybp.program.builder import Parameter
 from pybp.program.gradient import gradient_name
+from pybp.update_programs import Parts
 
 _COUNTERS = ("steps", "epochs", "updates", "optimizer")
 
@@ -33,8 +34,11 @@ class State:
     def __init__(
         self, wanted: dict[str, Parameter], dtype: Any, seed: int, running: dict[str, Parameter]
     ) -> None:
-        layout = Layout({name: parameter.shape for name, parameter in wanted.items()})
+        tables = {name: parameter for name, parameter in wanted.items() if parameter.is_table}
+        layout = Layout({name: parameter.shape for name, parameter in wanted.items()}, tables)
+        self.layout = layout
         self.size = layout.size
+        self.parts = Parts(layout.dense, tables)
         self.params = NamedArrays(layout, dtype)
         self.grads = GradientArrays(layout, dtype)
         self.buffers = NamedArrays(
@@ -44,7 +48,7 @@ class State:
         self.epochs = 0  # the key of shuffles
         self.updates = 0  # by the present optimiser: the argument of schedules
         self.optimizer = ""  # its class name
-        self.moments: dict[str, Array] = {}  # the optimiser's arrays, by name
+        self.moments: dict[str, Array] = {}  # the optimiser's arrays of all parameters, by name
         for index, (name, parameter) in enumerate(wanted.items()):
             rng = np.random.default_rng([seed, 0, index])
             self.params[name] = parameter.initializer(parameter.shape, rng)
@@ -57,7 +61,7 @@ class State:
         return {
             "params": self.params.flat.copy(),
             "buffers": self.buffers.flat.copy(),
-            "grads": self.grads.flat.copy() if self.grads.known else None,
+            "grads": self.grads.copy() if self.grads.known else None,
             "moments": {name: array.copy() for name, array in self.moments.items()},
             **{name: getattr(self, name) for name in _COUNTERS},
         }
@@ -66,11 +70,11 @@ class State:
         """Take over what ``export`` of a state of the same layers has returned."""
         self.params.flat[...] = exported["params"]
         self.buffers.flat[...] = exported["buffers"]
-        self.grads.known = exported["grads"] is not None
-        if self.grads.known:
-            self.grads.flat[...] = exported["grads"]
+        self.grads.forget()
+        if exported["grads"] is not None:
+            self.grads.restore(exported["grads"])
         for name, array in exported["moments"].items():
-            self.array(name)[...] = array
+            self._moment(name)[...] = array
         for name in _COUNTERS:
             setattr(self, name, exported[name])
 
@@ -79,11 +83,15 @@ class State:
         return np.random.default_rng([seed, 1, self.epochs]).permutation(rows)
 
     def array(self, name: str) -> Array:
-        """Return the array behind a parameter, gradient or state buffer of a program."""
+        """Return the array behind a parameter, gradient or state buffer of a program.
+
+        ``params``, ``grads`` and the states of an optimiser, such as ``m``, are flat arrays of all
+        parameters but the tables; ``0.weight:m`` is the state of one table.
+        """
         if name == "params":
-            return self.params.flat
+            return self.params.flat[: self.layout.dense]
         if name == "grads":
-            return self.grads.flat
+            return self.grads.flat[: self.layout.dense]
         if name in self.params:
             return self.params[name]
         if name in self.buffers:
@@ -91,6 +99,13 @@ class State:
         for parameter, view in self.grads.views.items():
             if gradient_name(parameter) == name:
                 return view
+        table, _, state = name.rpartition(":")
+        if table in self.parts.tables:
+            return self.layout.view(self._moment(state), table)
+        return self._moment(name)[: self.layout.dense]
+
+    def _moment(self, name: str) -> Array:
+        """Return an array of the optimiser for all parameters, zeros when it is new."""
         if name not in self.moments:
             self.moments[name] = aligned_zeros(self.size, self.params.flat.dtype)
         return self.moments[name]

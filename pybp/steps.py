@@ -8,6 +8,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from pybp.arrays import Array
+from pybp.batches import most_packed, spans
 from pybp.evaluation import Examples
 from pybp.losses import CrossEntropy, Loss
 from pybp.metrics import Metric
@@ -17,6 +18,7 @@ from pybp.program.ops import Loss as LossOp
 from pybp.program.ops import Softmax
 from pybp.program.program import Program
 from pybp.programs import Bound
+from pybp.update_programs import row_updates
 
 
 class Steps:
@@ -43,9 +45,16 @@ class Steps:
         keep = keep_grads or rows > 1 or not self.optimizer.is_plain()
         key = (examples.target, examples.weight_shape, net.current_backend, keep)
         bound = self._bound.get(key)
-        if bound is None or bound.executor.max_rows < rows:
+        generation = net.use_states(rows)
+        packed = most_packed(examples.batch.layouts, rows)
+        if bound is None or not bound.holds(rows, packed, generation):
             program = self._make(examples, keep_grads=keep)
-            bound = net.bind(program, rows, self.loss.constants(net.output_shape))
+            bound = net.bind(
+                program,
+                rows,
+                self.loss.constants(examples.output.shape),
+                max_packed=most_packed(examples.layouts(program), rows),
+            )
             self._bound[key] = bound
         return bound
 
@@ -82,15 +91,35 @@ class Steps:
         hyper = state.use_optimizer(self.optimizer, steps)
         results = np.zeros((steps, 2 * len(bound.program.results)))
         ops = len(bound.program.ops)
-        state.grads.known = False
+        state.grads.forget()
         try:
             bound.executor.run(
-                examples.data, order, starts, hyper, results, net.seed, state.steps, 0, ops
+                *(examples.data, order, starts, hyper, results, net.seed, state.steps, 0, ops),
+                spans(examples.layouts(bound.program)),
             )
-            state.grads.known = keep_grads
+            if keep_grads:
+                self._take_grads(bound, examples, order, starts)
         finally:
             state.count_updates(bound.executor.steps_done)
         return results
+
+    def _take_grads(
+        self, bound: Bound, examples: Examples, order: Array | None, starts: Array
+    ) -> None:
+        """Let ``net.grads`` hold what the last step has left; of some tables just their rows."""
+        grads = self.net.state.grads
+        grads.take_dense({})
+        tables = row_updates(bound.program)
+        if not tables:
+            return
+        last = (
+            np.arange(starts[-2], starts[-1]) if order is None else order[starts[-2] : starts[-1]]
+        )
+        steps = [int(layout.length[last].sum()) for layout in examples.layouts(bound.program)]
+        for name, found in tables.items():
+            rows = bound.executor.read(found.rows, len(last), steps)
+            values = bound.executor.read(found.values, len(last), steps)
+            grads.take_rows(name, rows[rows >= 0], values[rows >= 0])
 
     def _make(self, examples: Examples, *, keep_grads: bool) -> Program:
         net = self.net

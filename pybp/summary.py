@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import NamedTuple
 
 from pybp.graph import Graph
-from pybp.program.builder import new_forward
-from pybp.program.ops import Shape
+from pybp.program.builder import Builder, Port, new_forward
 
 
 class Row(NamedTuple):
@@ -15,17 +15,15 @@ class Row(NamedTuple):
 
     name: str
     layer: str
-    output: Shape
+    output: str
     parameters: int
 
 
-def summary(graph: Graph, input_shape: Shape, dtype: str) -> str:
+def summary(graph: Graph, ports: Sequence[Port], dtype: str) -> str:
     """Return the table: name, description, shape of the output, number of parameters."""
-    rows = _rows(graph, input_shape, dtype)
+    rows = _rows(graph, ports, dtype)
     names = ("name", "layer", "output", "parameters")
-    table = [names] + [
-        (row.name, row.layer, shape_text(row.output), f"{row.parameters:,}") for row in rows
-    ]
+    table = [names] + [(row.name, row.layer, row.output, f"{row.parameters:,}") for row in rows]
     widths = [max(len(line[column]) for line in table) for column in range(4)]
     lines = [
         f"{a:<{widths[0]}}  {b:<{widths[1]}}  {c:<{widths[2]}}  {d:>{widths[3]}}"
@@ -34,24 +32,34 @@ def summary(graph: Graph, input_shape: Shape, dtype: str) -> str:
     lines.insert(1, "-" * len(lines[0]))
     lines.append(lines[1])
     total = sum(row.parameters for row in rows)
-    lines.append(f"input {shape_text(input_shape)}, {total:,} parameters, {dtype}")
+    shapes = ", ".join(shape_text(port.shape) for port in ports)
+    lines.append(f"input {shapes}, {total:,} parameters, {dtype}")
     return "\n".join(lines)
 
 
-def shape_text(shape: Shape) -> str:
-    """Return a shape as it is printed, with n for the number of samples."""
-    return "(n" + "".join(f", {extent}" for extent in shape) + ")"
+def shape_text(shape: Sequence[int | None]) -> str:
+    """Return a shape as it is printed, with n for samples and steps for any number of them."""
+    return "(n" + "".join(f", {'steps' if size is None else size}" for size in shape) + ")"
 
 
-def _rows(graph: Graph, input_shape: Shape, dtype: str) -> list[Row]:
-    builder, x = new_forward("summary", dtype, input_shape, training=False, role="input")
+def _rows(graph: Graph, ports: Sequence[Port], dtype: str) -> list[Row]:
+    builder, names = new_forward("summary", dtype, ports, training=False, role="input")
     rows: list[Row] = []
     known = 0
-    for node, y in graph.walk(builder, x):
+    owner: list[str] = []  # of each value: the name of its layer
+    for node, written in graph.walk(builder, names):
         count = sum(math.prod(parameter.shape) for parameter in builder.parameters.values())
         text = repr(node.layer)
-        if node.inputs != (len(rows) - 1,):  # it doesn't just read the line above
-            text += f" of {', '.join(graph.nodes[index].path for index in node.inputs)}"
-        rows.append(Row(node.path, text, builder.shape(y), count - known))
+        if node.inputs[0] >= 0 and node.inputs != (len(owner) - 1,):  # not just the line above
+            text += f" of {', '.join(owner[index] for index in node.inputs)}"
+        outputs = ", ".join(shape_text(_sample_shape(builder, y)) for y in written)
+        rows.append(Row(node.path, text, outputs, count - known))
         known = count
+        owner += [node.path] * len(written)
     return rows
+
+
+def _sample_shape(builder: Builder, y: str) -> tuple[int | None, ...]:
+    packing = builder.packing(y)
+    shape = builder.shape(y)
+    return shape if packing is None else (builder.steps[packing], *shape)

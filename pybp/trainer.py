@@ -2,20 +2,16 @@
 
 from __future__ import annotations
 
-import math
-import time
-import warnings
 from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
 
 from pybp import inputs
-from pybp.arrays import Array
 from pybp.by_name import resolve, resolve_all
 from pybp.callbacks import Callback
-from pybp.class_weight import by_class
 from pybp.evaluation import Evaluator, Examples, means
+from pybp.fitting import Fit, History
 from pybp.losses import LOSSES, Loss
 from pybp.metrics import METRICS, Metric
 from pybp.network import Network
@@ -23,31 +19,7 @@ from pybp.optimizers import OPTIMIZERS, Optimizer
 from pybp.program.program import Program
 from pybp.progress import Progress
 from pybp.steps import Steps
-
-_CALL_SECONDS = 0.1  # about what one native call of a fit lasts
-_MOST_STEPS = 1 << 16
-
-
-class History:
-    """What a fit has measured.
-
-    Attributes
-    ----------
-    history : dict
-        "loss", "val_loss", "accuracy", "val_accuracy" ... -> list with one entry an epoch.
-    """
-
-    def __init__(self) -> None:
-        self.history: dict[str, list[float]] = {}
-
-    def add(self, logs: dict[str, float]) -> None:
-        """Append the figures of an epoch."""
-        for name, value in logs.items():
-            self.history.setdefault(name, []).append(value)
-
-    def __repr__(self) -> str:
-        last = ", ".join(f"{name} {values[-1]:.4g}" for name, values in self.history.items())
-        return f"<History of {len(self.history.get('loss', []))} epochs: {last}>"
+from pybp.stream import StreamFit
 
 
 class Trainer:
@@ -76,6 +48,8 @@ class Trainer:
         Of the last fit.
     log_names : tuple of str
         The keys which the logs of the last fit have before any callback sees them.
+    steps, evaluator
+        The bound programs that train and that measure.
     """
 
     def __init__(
@@ -98,47 +72,50 @@ class Trainer:
         self.history = History()
         self.callbacks: tuple[Callback, ...] = ()
         self.log_names: tuple[str, ...] = ()
-        self._evaluator = Evaluator(net, self.loss, self.metrics)
-        self._steps = Steps(net, self.loss, self.optimizer, self.metrics)
+        self.evaluator = Evaluator(net, self.loss, self.metrics)
+        self.steps = Steps(net, self.loss, self.optimizer, self.metrics)
 
-    def step(self, x: Array, y: Array, sample_weight: Array | None = None) -> float:
+    def step(self, x: Any, y: Any, sample_weight: Any = None, lengths: Any = None) -> float:
         """Train on one batch: forward, loss, backward, update in one native call.
 
         Parameters
         ----------
-        x : array (n, *input_shape)
-            Inputs.
-        y : array
+        x : array (n, *input_shape), list of arrays, Ragged; or a tuple or dict of them
+            Inputs, as for ``net.predict``.
+        y : array, or list of arrays
             Targets, as the loss takes them.
         sample_weight : array (n,), optional
-            Weights of the samples.
+            Weights of the samples; (n, steps), or a list of arrays, of time steps.
+        lengths : int array (n,), optional
+            The steps that count in padded sequences.
 
         Returns
         -------
         float
             The loss before the update.
         """
-        examples = Examples(self.net, self.loss, x, y, sample_weight)
+        examples = Examples(self.net, self.loss, x, y, sample_weight, lengths)
         starts = np.array([0, examples.rows])
         if examples.rows == 1:
-            self._steps.bind(examples, 1, keep_grads=self.keep_grads).check_rows(1)
+            self.steps.bind(examples, 1, keep_grads=self.keep_grads).check_rows(1)
         with self.net.training_alone():
-            results = self._steps.run(
+            results = self.steps.run(
                 examples, None, starts, examples.rows, keep_grads=self.keep_grads
             )
         return means(("loss",), results, self.loss, 1)["loss"]
 
     def fit(
         self,
-        x: Array,
-        y: Array,
+        x: Any,
+        y: Any,
         *,
         epochs: int,
         batch_size: int | None = 32,
         shuffle: bool = True,
         validation_data: Sequence[Any] | None = None,
-        sample_weight: Array | None = None,
+        sample_weight: Any = None,
         class_weight: Any = None,
+        lengths: Any = None,
         callbacks: Iterable[Callback] = (),
         stop_loss: float | None = None,
         verbose: int = 1,
@@ -147,9 +124,9 @@ class Trainer:
 
         Parameters
         ----------
-        x : array (n, *input_shape)
-            Inputs of any real dtype, converted batch by batch.
-        y : array
+        x : array (n, *input_shape), list of arrays, Ragged; or a tuple or dict of them
+            Inputs of any real dtype, converted batch by batch, as for ``net.predict``.
+        y : array, or list of arrays
             Targets, as the loss takes them.
         epochs : int
             How often to go through the data.
@@ -161,10 +138,13 @@ class Trainer:
         validation_data : (x, y) or (x, y, sample_weight), optional
             Measured after each epoch, as "val_loss", "val_accuracy" ...
         sample_weight : array (n,), optional
-            Weights of the samples.
+            Weights of the samples; (n, steps), or a list of arrays, of time steps.
         class_weight : array (classes,) or dict, optional
             Weight of each class; multiplies the sample weights. In a dictionary from labels to
             weights the classes left out weigh 1. The classes of BCE and BCEWithLogits are 0 and 1.
+        lengths : int array (n,), optional
+            The steps that count in padded sequences (n, steps, ...): those after them are not
+            computed and weigh nothing.
         callbacks : iterable of Callback
             Called in this order.
         stop_loss : float, optional
@@ -188,18 +168,78 @@ class Trainer:
             stop_loss = inputs.real_number(stop_loss, "stop_loss")
         if batch_size is not None:
             batch_size = inputs.whole_number(batch_size, "batch_size", 1)
-        examples = Examples(self.net, self.loss, x, y, sample_weight)
+        examples = Examples(self.net, self.loss, x, y, sample_weight, lengths)
         if class_weight is not None:
-            weight = by_class(class_weight, self.loss, self.net.output_shape, *examples.data[1:])
-            examples = Examples(self.net, self.loss, x, y, weight)
+            examples.weigh_classes(class_weight, self.loss, self.net.dtype)
         validation = None
         if validation_data is not None:
             validation = Examples(self.net, self.loss, *_pair(validation_data))
         batch = min(batch_size or examples.rows, examples.rows)
-        bound = self._steps.bind(examples, batch, keep_grads=True)
+        bound = self.steps.bind(examples, batch, keep_grads=True)
         bound.check_rows(examples.rows % batch or batch)  # the last batch is the smallest
+        fit = Fit(self, examples, batch, shuffle, validation, Progress(epochs, verbose))
+        return self._run(fit, epochs, stop_loss)
+
+    def fit_stream(
+        self,
+        x: Any,
+        y: Any,
+        *,
+        window: int,
+        streams: int = 1,
+        epochs: int = 1,
+        sample_weight: Any = None,
+        reset: bool = True,
+        callbacks: Iterable[Callback] = (),
+        verbose: int = 1,
+    ) -> History:
+        """Train on one long sequence by truncated backpropagation through time.
+
+        The stream is cut into ``streams`` pieces of equal length, which go side by side as the rows
+        of a batch; a step takes the next ``window`` time steps of each. Stateful layers carry their
+        states from window to window, gradients stay within one (Williams and Peng 1990). The memory
+        of a step does not depend on the length of the stream.
+
+        Parameters
+        ----------
+        x : array (steps, ...)
+            The inputs, without a batch axis; ``np.memmap`` is read bit by bit.
+        y : array (steps, ...)
+            The targets of each time step.
+        window : int
+            Time steps of a window, through which gradients flow.
+        streams : int
+            Pieces that are trained side by side. The last ``steps % streams`` steps are left out.
+        epochs : int
+            How often to go through the stream.
+        sample_weight : array (steps,), optional
+            Weights of the time steps.
+        reset : bool
+            Whether each epoch begins with zero states; without it they go on from where they are,
+            as for the next part of a stream that comes in parts.
+        callbacks, verbose
+            As in ``fit``.
+
+        Returns
+        -------
+        History
+            The figures of each epoch.
+
+        Raises
+        ------
+        ValueError, TypeError, IndexError
+            For a net without stateful layers, and for arguments that don't fit, before anything is
+            changed.
+        """
+        epochs = inputs.whole_number(epochs, "epochs", 1)
+        self.callbacks = _callbacks(callbacks)
+        fit = StreamFit(self, (x, y, sample_weight), window, streams, Progress(epochs, verbose))
+        fit.reset = reset
+        return self._run(fit, epochs, None)
+
+    def _run(self, fit: Fit, epochs: int, stop_loss: float | None) -> History:
+        """Run the epochs of a fit, with its callbacks round them."""
         self.stop, self.history = False, History()
-        fit = _Fit(self, examples, batch, shuffle, validation, Progress(epochs, verbose))
         self.log_names = fit.log_names()
         with self.net.training_alone():
             for callback in self.callbacks:
@@ -214,112 +254,10 @@ class Trainer:
                 callback.on_fit_end(self)
         return self.history
 
-    def program(self, x: Array, y: Array) -> Program:
+    def program(self, x: Any, y: Any) -> Program:
         """Return the program of a step on such a batch; ``print`` shows it."""
         examples = Examples(self.net, self.loss, x, y)
-        return self._steps.bind(examples, examples.rows, keep_grads=self.keep_grads).program
-
-
-class _Fit:
-    """The epochs of one fit: what is the same in all of them."""
-
-    def __init__(
-        self,
-        trainer: Trainer,
-        examples: Examples,
-        batch: int,
-        shuffle: bool,
-        validation: Examples | None,
-        progress: Progress,
-    ) -> None:
-        self.trainer, self.examples, self.batch, self.shuffle = trainer, examples, batch, shuffle
-        self.validation, self.progress = validation, progress
-        self.callbacks = trainer.callbacks
-        self.watchers = [
-            c for c in self.callbacks if type(c).on_step_end is not Callback.on_step_end
-        ]
-        self.starts = np.append(np.arange(0, examples.rows, batch), examples.rows)
-        self.names = ("loss", *(metric.result_name() for metric in trainer.metrics))
-        self._pace = 8  # steps of the next native call
-        self._warned = False
-
-    def log_names(self) -> tuple[str, ...]:
-        """Return the keys of the logs."""
-        measured = () if self.validation is None else (f"val_{name}" for name in self.names)
-        return (*self.names, *measured)
-
-    def begin(self, epoch: int) -> bool:
-        """Call the callbacks before an epoch; tell whether it takes place."""
-        if self.trainer.stop:
-            return False
-        for callback in self.callbacks:
-            callback.on_epoch_begin(self.trainer, epoch)
-        return not self.trainer.stop
-
-    def epoch(self, epoch: int) -> dict[str, float]:
-        """Train for one epoch, measure, call the callbacks; return the logs."""
-        trainer = self.trainer
-        self.progress.begin()
-        results, rows = self._train(epoch)
-        logs = means(self.names, results, trainer.loss, rows)
-        if self.validation is not None:
-            for name, value in trainer._evaluator(self.validation).items():
-                logs[f"val_{name}"] = value
-        for callback in self.callbacks:
-            callback.on_epoch_end(trainer, epoch, logs)
-        trainer.history.add(logs)
-        self.progress.end(epoch, logs)
-        self._warn_of_nan(logs, epoch)
-        return logs
-
-    def _train(self, epoch: int) -> tuple[Array, int]:
-        """Go once through the data, in calls of about ``_CALL_SECONDS``."""
-        trainer, rows = self.trainer, self.examples.rows
-        net = trainer.net
-        order = net.state.order(rows, net.seed) if self.shuffle else None
-        steps = len(self.starts) - 1
-        results: list[Array] = []
-        done = 0
-        while done < steps and not trainer.stop:
-            count = 1 if self.watchers else min(self._pace, steps - done)
-            before = time.perf_counter()
-            part = self.starts[done : done + count + 1]
-            results.append(self._run(order, part))
-            self._set_pace(count, time.perf_counter() - before)
-            done += count
-            for callback in self.watchers:
-                loss = means(self.names[:1], results[-1], trainer.loss, 1)["loss"]
-                callback.on_step_end(trainer, net.state.steps, loss)
-            self.progress.show(epoch, int(self.starts[done]), rows)
-        net.state.epochs += 1
-        return np.concatenate(results), int(self.starts[done])
-
-    def _run(self, order: Array | None, starts: Array) -> Array:
-        """Run some steps of an epoch; the gradients of its last step are kept.
-
-        A callback that watches the steps may end the epoch after any of them.
-        """
-        trainer = self.trainer
-        last = int(starts[-1]) == self.examples.rows
-        if len(starts) > 2 and last and self.batch == 1:
-            # steps that keep no gradients are faster: only the last one keeps them
-            most = self._run(order, starts[:-1])
-            return np.concatenate([most, self._run(order, starts[-2:])])
-        keep = trainer.keep_grads or last or bool(self.watchers)
-        return trainer._steps.run(self.examples, order, starts, self.batch, keep_grads=keep)
-
-    def _warn_of_nan(self, logs: dict[str, float], epoch: int) -> None:
-        if math.isnan(logs["loss"]) and not self._warned:
-            self._warned = True
-            warnings.warn(
-                f"the loss is NaN since epoch {epoch + 1}: a smaller rate or other data may help",
-                RuntimeWarning,
-                stacklevel=4,
-            )
-
-    def _set_pace(self, steps: int, seconds: float) -> None:
-        wanted = int(steps * _CALL_SECONDS / max(seconds, 1e-6))
-        self._pace = max(1, min(wanted, 8 * self._pace, _MOST_STEPS))
+        return self.steps.bind(examples, examples.rows, keep_grads=self.keep_grads).program
 
 
 def _callbacks(given: Any) -> tuple[Callback, ...]:

@@ -24,7 +24,7 @@ def make(
     require_native()
     from pybp import _core
 
-    return _core.Executor(dtype, buffers, data, ops, max_rows)
+    return _core.Executor(dtype, buffers, data, ops, [max_rows], [])
 
 
 def bind(executor: Any, *sizes: int) -> list[np.ndarray]:

@@ -2,42 +2,17 @@
 
 from __future__ import annotations
 
-import importlib.util
 import re
 import subprocess
 import sys
 from pathlib import Path
-from types import ModuleType
 
 import numpy as np
 import pytest
 from conftest import require_native
+from example_scripts import EXAMPLES, ROOT, load
 
 import pybp as bp
-
-ROOT = Path(__file__).resolve().parents[1]
-EXAMPLES = sorted(path.stem for path in (ROOT / "examples").glob("*.py"))
-NEEDS = {
-    "digits": ["sklearn"],
-    "overfitting": ["sklearn", "matplotlib"],
-    "lenet": ["sklearn", "safetensors"],
-    "fashion_cnn": ["sklearn"],
-    "filters": ["sklearn", "matplotlib", "PIL"],
-    "adversarial": ["sklearn", "matplotlib"],
-    "look_inside": ["sklearn", "matplotlib", "safetensors"],
-}
-
-
-def load(name: str) -> ModuleType:
-    """Import an example; skip the test where a library that only examples need is missing."""
-    for library in NEEDS.get(name, []):
-        pytest.importorskip(library, reason=f'{library} is missing: pip install ".[examples]"')
-    spec = importlib.util.spec_from_file_location(name, ROOT / "examples" / f"{name}.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
 
 
 @pytest.fixture(autouse=True)
@@ -57,8 +32,9 @@ def is_number(text: str) -> bool:
     return re.fullmatch(r"-?\d+(\.\d+)?", text) is not None
 
 
-def test_every_example_is_tested_here():
-    source = Path(__file__).read_text("utf-8")
+def test_every_example_is_tested():
+    tests = sorted(Path(__file__).parent.glob("test_examples*.py"))
+    source = "".join(path.read_text("utf-8") for path in tests)
     untested = [name for name in EXAMPLES if f'load("{name}")' not in source]
     assert EXAMPLES
     assert untested == []

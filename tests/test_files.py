@@ -28,7 +28,8 @@ LAYER_ARGUMENTS |= {
     name: {"kernel_size": 3, "stride": 1, "padding": 1}
     for name in ("MaxPool1d", "MaxPool2d", "AvgPool1d", "AvgPool2d")
 }
-ELSEWHERE = {"Input", "Add"}  # they stand in the nets below
+OF_SEQUENCES = {"Embedding", "EmbeddingBag", "RNN", "LSTM", "GRU", "Bidirectional", "Recurrent"}
+ELSEWHERE = {"Input", "Add", "Multiply", "Concat", "Columns"} | OF_SEQUENCES  # in the nets below
 PLANE = {name for name in LAYERS if name.endswith("2d")}
 LINE = {name for name in LAYERS if name.endswith("1d")}
 
@@ -65,9 +66,30 @@ def _pictures() -> bp.Model:
     return bp.Model(x, bp.Add()(pools), seed=3)
 
 
+def _sequences() -> bp.Model:
+    """Return a graph with every layer for sequences and for bags of ids."""
+    ids, bag = bp.Input((None,), dtype="int64"), bp.Input((None,), dtype="int64")
+    x = bp.Embedding(9, 3)(ids)
+    h = bp.Multiply()([bp.RNN(4, nonlinearity="relu")(x), bp.GRU(4, num_layers=2)(x)])
+    h = bp.Concat()([h, bp.Columns(1, 2)(bp.Bidirectional(bp.GRU(2))(bp.LSTM(2)(h)))])
+    h = bp.Recurrent(bp.layer_norm_lstm(6, 5), reverse=True, return_sequences=False)(h)
+    y = bp.Concat()([h, bp.EmbeddingBag(7, 2, mode="max")(bag)])
+    return bp.Model([ids, bag], y, seed=3)
+
+
 def test_the_nets_of_these_tests_have_every_layer() -> None:
-    found = {type(layer).__name__ for net in (_everything(), _pictures()) for layer in net.layers}
-    assert found == set(LAYERS)
+    nets = (_everything(), _pictures(), _sequences())
+    assert {type(layer).__name__ for net in nets for layer in net.layers} == set(LAYERS)
+
+
+def test_a_net_of_sequences_comes_back_as_it_was(tmp_path: Path, backend: str) -> None:
+    net = _sequences()
+    net.save(tmp_path / "net.safetensors")
+    again = bp.load(tmp_path / "net.safetensors")
+    assert again.summary() == net.summary()
+    assert again.params.flat.tobytes() == net.params.flat.tobytes()
+    x = [np.array([1, 8, 3]), np.array([5])], [np.array([6]), np.array([1, 0, 1])]
+    np.testing.assert_array_equal(again.predict(x), net.predict(x))
 
 
 def test_a_graph_comes_back_as_it_was(tmp_path: Path, backend: str) -> None:
@@ -160,18 +182,18 @@ def test_a_wrong_description_is_a_value_error(tmp_path: Path, change: object, me
         (lambda d, a: d["inputs"].pop(), "broken"),
         (lambda d, a: d["order"].pop(), "broken"),
         (lambda d, a: d.update(inputs=[]), "broken"),
-        (lambda d, a: d.update(inputs=[], order=[]), "only Input"),
-        (lambda d, a: d["inputs"].__setitem__(0, [1]), "only Input"),
+        (lambda d, a: d.update(inputs=[], order=[]), "begins with its Inputs"),
+        (lambda d, a: d["inputs"].__setitem__(0, [1]), "begins with its Inputs"),
         (lambda d, a: d["inputs"].__setitem__(1, [-1]), "read each other"),
-        (lambda d, a: d["inputs"].__setitem__(1, [2]), "node 1 can't read the nodes"),
-        (lambda d, a: d["inputs"].__setitem__(1, [1]), "node 1 can't read the nodes"),
+        (lambda d, a: d["inputs"].__setitem__(1, [2]), "node 1 can't read the values"),
+        (lambda d, a: d["inputs"].__setitem__(1, [1]), "node 1 can't read the values"),
         (lambda d, a: d["inputs"].__setitem__(1, []), "read each other"),
         (lambda d, a: d["inputs"].__setitem__(1, [0, 0]), "broken"),
         (lambda d, a: d["inputs"].__setitem__(1, [0.5]), "whole number"),
         (lambda d, a: d["inputs"].__setitem__(1, 0), "broken"),
         (lambda d, a: d["inputs"].__setitem__(3, [0, 0]), "node 2 is read by nobody"),
-        (lambda d, a: d["order"].__setitem__(0, 1), "only Input"),
-        (lambda d, a: d["order"].__setitem__(1, 0), "only Input"),
+        (lambda d, a: d["order"].__setitem__(0, 1), "begins with its Inputs"),
+        (lambda d, a: d["order"].__setitem__(1, 0), "begins with its Inputs"),
         (lambda d, a: d["layers"][0].update(shape=[4, 4, "a"]), "whole numbers"),
         (lambda d, a: d["layers"][0].update(shape=[5, 4, 3]), "takes samples of shape"),
         (lambda d, a: d["layers"][0].update(layout="upside_down"), "layout"),

@@ -127,6 +127,26 @@ def test_graphs_with_a_skip_follow_each_branch() -> None:
     np.testing.assert_array_equal(net.params["head.weight"].ravel(), place)
 
 
+def test_lines_side_by_side_are_lines() -> None:
+    line = bp.Input((3, 2))
+    both = bp.Concat()([bp.Conv1d(2, 1, name="a")(line), line])
+    net = bp.Model(line, bp.Linear(1, bias=False, name="head")(bp.Flatten()(both)))
+    rows = net.params["head.weight"].reshape(3, 4)
+    np.testing.assert_array_equal(state_dict(net)["head.weight"].ravel(), rows.T.ravel())
+
+
+@pytest.mark.parametrize(("shape", "known"), [((6, 4), True), ((2, 12), False), ((4, 6), False)])
+def test_images_as_sequences_keep_their_channels(shape: tuple[int, int], known: bool) -> None:
+    """Steps of one pixel are the same in PyTorch; of rows it may have several orders."""
+    net = bp.Sequential([bp.MaxPool2d(1), bp.Reshape(shape), bp.GRU(2)]).build((2, 3, 4))
+    if known:
+        assert state_dict(net)["2.weight_ih_l0"].shape == (6, 4)
+        return
+    with pytest.raises(ValueError, match="reshape reads an image, and in which order"):
+        state_dict(net)
+    assert state_dict(net, channels_first=False)["2.weight_ih_l0"].shape == (6, shape[1])
+
+
 # --------------------------------------------------------------------- names and files
 
 
@@ -169,6 +189,7 @@ def test_copies_are_given_away() -> None:
 
 def test_names_of_layers_and_of_arrays_are_mapped() -> None:
     net = bp.Sequential([bp.Linear(2), bp.Linear(2)]).build((2,))
+    assert list(state_dict(net, names={"0": ""}))[:2] == ["weight", "bias"]
     names = {"0": "encoder.fc", "1.weight": "w", "1": "head"}
     assert set(state_dict(net, names=names)) == {
         "encoder.fc.weight", "encoder.fc.bias", "w", "head.bias",

@@ -126,6 +126,125 @@ def test_a_net_of_lines_with_layer_norms(backend: str) -> None:
     same_outputs(net.build((23, 2)), module)
 
 
+class Batched(nn.Module):
+    """A recurrent module under its own name, of whose outputs the next layer wants the first."""
+
+    def __init__(self, module: Any) -> None:
+        super().__init__()
+        self.cell = module
+
+    def forward(self, x: Any) -> Any:
+        return self.cell(x)[0]
+
+
+class Moved(nn.Module):
+    """Channels from the last axis to the front, as PyTorch's convolutions want them, or back."""
+
+    def __init__(self, *axes: int) -> None:
+        super().__init__()
+        self.axes = axes
+
+    def forward(self, x: Any) -> Any:
+        return x.permute(self.axes)
+
+
+def same_both_ways(net: Any, module: Any, *x: np.ndarray, **names: str) -> None:
+    """As ``same_outputs``, on these arrays: sequences have one layout on both sides."""
+    module = module.eval()
+    load_state_dict(net, module.state_dict(), names=names)
+    want = module(*map(torch.from_numpy, x)).detach().numpy()
+    got = net.predict(x if len(x) > 1 else x[0])
+    np.testing.assert_allclose(got, want, rtol=1e-5, atol=1e-5 * float(np.abs(want).max()))
+    for value in module.parameters():
+        torch.nn.init.zeros_(value)
+    module.load_state_dict(state_dict(net, tensors=True, names=names), strict=True)
+    np.testing.assert_array_equal(module(*map(torch.from_numpy, x)).detach().numpy(), want)
+
+
+@pytest.mark.parametrize("bias", [True, False])
+@pytest.mark.parametrize("cell", ["RNN", "LSTM", "GRU"])
+def test_taggers(cell: str, bias: bool, backend: str) -> None:
+    torch.manual_seed(3)
+    options = {"num_layers": 2, "bias": bias}
+    there = getattr(nn, cell)(7, 9, batch_first=True, bidirectional=True, **options)
+    module = nn.Sequential(nn.Embedding(30, 7), Batched(there), nn.Linear(18, 4))
+    ids = np.random.default_rng(4).integers(0, 30, (6, 12))
+    for here in (
+        getattr(bp, cell)(9, bidirectional=True, **options),
+        bp.Bidirectional(getattr(bp, cell)(9, **options)),
+    ):
+        net = bp.Sequential([bp.Embedding(30, 7), here, bp.Linear(4)]).build((None,))
+        same_both_ways(net, module, ids, **{"1": "1.cell"})
+
+
+@pytest.mark.parametrize("mode", ["sum", "mean", "max"])
+def test_bags_of_words(mode: str, backend: str) -> None:
+    torch.manual_seed(5)
+    module = nn.Sequential(nn.EmbeddingBag(30, 7, mode=mode, padding_idx=0), nn.Linear(7, 4))
+    net = bp.Sequential([bp.EmbeddingBag(30, 7, mode, padding_idx=0), bp.Linear(4)]).build((None,))
+    same_both_ways(net, module, np.random.default_rng(6).integers(0, 30, (6, 12)))
+
+
+def test_a_convolution_over_words(backend: str) -> None:
+    """The Linear behind the flattened line has its rows reordered, the embedding nothing."""
+    torch.manual_seed(7)
+    module = nn.Sequential(
+        nn.Embedding(30, 7), Moved(0, 2, 1), nn.Conv1d(7, 5, 3), nn.ReLU(), nn.MaxPool1d(2),
+        nn.Flatten(), nn.Linear(25, 4),
+    )  # fmt: skip
+    net = bp.Sequential(
+        [
+            bp.Embedding(30, 7), bp.Identity(), bp.Conv1d(5, 3), bp.ReLU(), bp.MaxPool1d(2),
+            bp.Flatten(), bp.Linear(4),
+        ]
+    )  # fmt: skip
+    ids = np.random.default_rng(8).integers(0, 30, (6, 12))
+    same_both_ways(net.build((12,)), module, ids)
+
+
+def test_a_recurrent_net_over_the_columns_of_images(backend: str) -> None:
+    """A convolution that leaves one row; its columns are the steps, its channels the features."""
+    torch.manual_seed(9)
+    module = nn.Sequential(
+        nn.Conv2d(2, 5, (4, 3)), nn.ReLU(), nn.Flatten(2), Moved(0, 2, 1),
+        Batched(nn.GRU(5, 6, batch_first=True)), nn.Flatten(), nn.Linear(42, 3),
+    )  # fmt: skip
+    net = bp.Sequential(
+        [
+            bp.Conv2d(5, (4, 3)), bp.ReLU(), bp.Reshape((7, 5)), bp.Identity(), bp.GRU(6),
+            bp.Flatten(), bp.Linear(3),
+        ]
+    )  # fmt: skip
+    same_layout = [Moved(0, 3, 1, 2), *module]  # images have their channels last here
+    x = np.random.default_rng(10).normal(size=(3, 4, 9, 2)).astype(np.float32)
+    names = {"0": "1", "4": "5.cell", "6": "7"}
+    same_both_ways(net.build((4, 9, 2)), nn.Sequential(*same_layout), x, **names)
+
+
+def test_an_encoder_and_a_decoder(backend: str) -> None:
+    class Translator(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.source, self.target = nn.Embedding(20, 6), nn.Embedding(25, 5)
+            self.encoder = nn.LSTM(6, 8, num_layers=2, batch_first=True)
+            self.decoder = nn.LSTM(5, 8, num_layers=2, batch_first=True)
+            self.head = nn.Linear(8, 25)
+
+        def forward(self, source: Any, target: Any) -> Any:
+            _, states = self.encoder(self.source(source))
+            return self.head(self.decoder(self.target(target), states)[0])
+
+    torch.manual_seed(11)
+    source, target = (bp.Input((None,), dtype="int32") for _ in range(2))
+    read = bp.Embedding(20, 6, name="source")(source)
+    _, h, c = bp.LSTM(8, num_layers=2, return_state=True, name="encoder")(read)
+    said = bp.Embedding(25, 5, name="target")(target)
+    y = bp.LSTM(8, num_layers=2, name="decoder")(said, initial_state=(h, c))
+    net = bp.Model([source, target], bp.Linear(25, name="head")(y))
+    rng = np.random.default_rng(12)
+    same_both_ways(net, Translator(), rng.integers(0, 20, (4, 9)), rng.integers(0, 25, (4, 7)))
+
+
 def test_tensors_of_other_types_are_taken() -> None:
     net = bp.Sequential([bp.Linear(2)]).build((3,))
     for kind in (torch.float64, torch.float16, torch.bfloat16):

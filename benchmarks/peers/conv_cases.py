@@ -244,12 +244,3 @@ def torch_sides(workload: Workload) -> list[TorchSide]:
     return [
         TorchSide(workload, layout, update) for layout in LAYOUTS for update in workload.updates
     ]
-
-
-def set_threads(threads: int) -> None:
-    """Let pybp and PyTorch use so many threads."""
-    import torch
-
-    bp.set_num_threads(threads)
-    torch.set_num_threads(threads)
-    torch.set_flush_denormal(True)

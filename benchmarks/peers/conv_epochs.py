@@ -20,7 +20,8 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
-from conv_cases import LAYOUTS, set_threads
+from conv_cases import LAYOUTS
+from turns import set_threads
 
 import pybp as bp
 from pybp.interop.torch import state_dict

@@ -11,32 +11,15 @@ the median of the pairs. With --memory the peaks of one step are shown in place 
 from __future__ import annotations
 
 import argparse
-import statistics
-import time
-from collections.abc import Callable
-from typing import Any
 
 import numpy as np
-from conv_cases import WORKLOADS, PybpSide, TorchSide, Workload, set_threads, torch_sides
+from conv_cases import WORKLOADS, PybpSide, TorchSide, Workload, torch_sides
+from turns import fastest, set_threads, take_turns
 
 import pybp as bp
 from pybp import _core
 
-BLOCK, PAUSE = 0.05, 0.02  # seconds; in the pause the other library's threads stop spinning
-TRIES = 3  # blocks of each of PyTorch's settings, of which the fastest goes on
 TOLERANCE = 1e-4  # of the largest element
-
-
-def block_time(call: Callable[[], Any]) -> float:
-    """Return the seconds of a call: the mean of a block."""
-    time.sleep(PAUSE)
-    call()  # wakes the threads and warms the caches
-    calls, elapsed, start = 0, 0.0, time.perf_counter()
-    while elapsed < BLOCK:
-        call()
-        calls += 1
-        elapsed = time.perf_counter() - start
-    return elapsed / calls
 
 
 def check(workload: Workload, ours: PybpSide, theirs: list[TorchSide]) -> None:
@@ -52,31 +35,16 @@ def check(workload: Workload, ours: PybpSide, theirs: list[TorchSide]) -> None:
                 )
 
 
-def fastest(sides: list[TorchSide]) -> TorchSide:
-    """Return the side with the smallest median of a few blocks in turn."""
-    times = [[block_time(side.call) for side in sides] for _ in range(TRIES)]
-    medians = [statistics.median(column) for column in zip(*times, strict=True)]
-    return sides[medians.index(min(medians))]
-
-
 def compare(workload: Workload, rounds: int) -> str:
     """Return the row of a workload: PyTorch's best setting, times, ratio and GFLOP/s."""
     ours, theirs = PybpSide(workload), torch_sides(workload)
     check(workload, ours, theirs)
     best = fastest(theirs)
-    pairs = []
-    for number in range(rounds):
-        if number % 2:
-            peer, own = block_time(best.call), block_time(ours.call)
-        else:
-            own, peer = block_time(ours.call), block_time(best.call)
-        pairs.append((own, peer))
-    own, peer = (statistics.median(column) for column in zip(*pairs, strict=True))
-    ratios = sorted(peer / own for own, peer in pairs)
+    duel = take_turns(ours, best, rounds)
     return (
-        f"{workload.letter:<3} {workload.title:<46} {bp.num_threads():>7} {1e3 * own:>9.3f} "
-        f"{1e3 * peer:>10.3f} {statistics.median(ratios):>6.2f} "
-        f"{f'{ratios[0]:.2f}-{ratios[-1]:.2f}':>10} {1e-9 * ours.flops() / own:>8.1f}  {best.label}"
+        f"{workload.letter:<3} {workload.title:<46} {bp.num_threads():>7} {1e3 * duel.own:>9.3f} "
+        f"{1e3 * duel.peer:>10.3f} {duel.ratio:>6.2f} "
+        f"{duel.span():>10} {1e-9 * ours.flops() / duel.own:>8.1f}  {best.label}"
     )
 
 

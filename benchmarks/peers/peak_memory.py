@@ -18,7 +18,8 @@ import subprocess
 import sys
 from pathlib import Path
 
-from conv_cases import LAYOUTS, WORKLOADS, PybpSide, TorchSide, Workload, set_threads, small
+from conv_cases import LAYOUTS, WORKLOADS, PybpSide, TorchSide, Workload, small
+from turns import set_threads
 
 import pybp as bp
 

@@ -21,6 +21,8 @@ const char* annotation() {
     if constexpr (std::is_same_v<Field, Write>) return "Write";
     if constexpr (std::is_same_v<Field, MaybeRead>) return "MaybeRead";
     if constexpr (std::is_same_v<Field, MaybeWrite>) return "MaybeWrite";
+    if constexpr (std::is_same_v<Field, Reads>) return "Reads";
+    if constexpr (std::is_same_v<Field, Writes>) return "Writes";
     if constexpr (std::is_same_v<Field, bool>) return "bool";
     if constexpr (std::is_same_v<Field, std::int64_t>) return "int";
     if constexpr (std::is_same_v<Field, double>) return "float";
@@ -54,6 +56,13 @@ class FieldLoader {
 
   private:
     static void load(const py::object& value, Operand& field) { field.index = value.cast<int>(); }
+    static void load(const py::object& value, Operands& field) {
+        if (!py::isinstance<py::tuple>(value)) throw py::cast_error("not a tuple");
+        field.indices.clear();
+        for (const py::handle index : py::reinterpret_borrow<py::tuple>(value)) {
+            field.indices.push_back(index.cast<int>());
+        }
+    }
     static void load(const py::object& value, Activation& field) {
         field = parse_activation(value.cast<std::string>());
     }
@@ -62,6 +71,12 @@ class FieldLoader {
     }
     static void load(const py::object& value, Reduction& field) {
         field = parse_reduction(value.cast<std::string>());
+    }
+    static void load(const py::object& value, Cell& field) {
+        field = parse_cell(value.cast<std::string>());
+    }
+    static void load(const py::object& value, BagMode& field) {
+        field = parse_bag_mode(value.cast<std::string>());
     }
     static void load(const py::object& value, Shape& field) {
         if (!py::isinstance<py::tuple>(value)) throw py::cast_error("not a tuple");
@@ -122,10 +137,10 @@ Buffer load_buffer(const py::tuple& entry, DType real, const std::string& name) 
     bool first = true;
     for (const py::handle item : entry[3].cast<py::tuple>()) {
         const auto extent = item.cast<std::ptrdiff_t>();
-        if (first && extent == -1) {
-            buffer.batched = true;
+        if (first && extent < 0) {
+            buffer.leading = kSamples - 1 - static_cast<int>(extent);
         } else if (extent < 1) {
-            fail(name + ": expected extents of at least 1 (-1 only as the first), got " +
+            fail(name + ": expected extents of at least 1 (less only as the first), got " +
                  shown(entry[3]));
         } else {
             buffer.trailing.push_back(extent);
@@ -143,6 +158,11 @@ DataSlot load_data(const py::tuple& entry, const std::string& name) {
     }
     return {entry[0].cast<int>(), entry[1].cast<int>(), entry[2].cast<std::ptrdiff_t>(),
             entry[3].cast<bool>()};
+}
+
+View load_view(const py::tuple& entry, const std::string& name) {
+    if (entry.size() != 3) fail(name + ": expected (buffer, of, start), start -1 for none");
+    return {entry[0].cast<int>(), entry[1].cast<int>(), entry[2].cast<int>()};
 }
 
 // The i-th entry as a tuple; what goes wrong in it is told with its name.
@@ -173,15 +193,22 @@ void for_each_kind(const F& f) {
 }  // namespace
 
 Program load_program(const std::string& dtype, const py::list& buffers, const py::list& data,
-                     const py::list& ops, std::ptrdiff_t max_rows) {
+                     const py::list& ops, const std::vector<std::ptrdiff_t>& capacity,
+                     const std::vector<std::ptrdiff_t>& fixed_steps, const py::list& views) {
     Program program;
     program.real = real_type(dtype);
-    program.max_rows = max_rows;
+    program.capacity.push_back(1);
+    program.capacity.insert(program.capacity.end(), capacity.begin(), capacity.end());
+    program.fixed_steps = fixed_steps;
+    if (capacity.empty()) fail("capacity: expected at least the number of rows");
     for_each(buffers, "buffer", [&](const py::tuple& entry, const std::string& name) {
         program.buffers.push_back(load_buffer(entry, program.real, name));
     });
     for_each(data, "data slot", [&](const py::tuple& entry, const std::string& name) {
         program.data.push_back(load_data(entry, name));
+    });
+    for_each(views, "view", [&](const py::tuple& entry, const std::string& name) {
+        program.views.push_back(load_view(entry, name));
     });
     for_each(ops, "op", [&](const py::tuple& entry, const std::string& name) {
         if (entry.size() != 2) fail(name + ": expected (kind, fields)");

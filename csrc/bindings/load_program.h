@@ -4,6 +4,7 @@
 #include <pybind11/pybind11.h>
 
 #include <string>
+#include <vector>
 
 #include "../runtime/program.h"
 
@@ -12,7 +13,8 @@ namespace pybp {
 // Throws std::invalid_argument with the op, the field, what was expected and what was found.
 Program load_program(const std::string& dtype, const pybind11::list& buffers,
                      const pybind11::list& data, const pybind11::list& ops,
-                     std::ptrdiff_t max_rows);
+                     const std::vector<std::ptrdiff_t>& capacity,
+                     const std::vector<std::ptrdiff_t>& fixed_steps, const pybind11::list& views);
 
 // {kind: [(field, annotation), ...]} with the annotations of pybp/program/ops/.
 pybind11::dict schema();

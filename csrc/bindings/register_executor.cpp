@@ -1,6 +1,7 @@
 // The executor as a Python class: array checks, the GIL, signals, and turns of several threads.
 #include <pybind11/numpy.h>
 #include <pybind11/pybind11.h>
+#include <pybind11/stl.h>
 
 #include <atomic>
 #include <memory>
@@ -67,8 +68,9 @@ class PythonSignals : public Interruption {
 class PyExecutor {
   public:
     PyExecutor(const std::string& dtype, const py::list& buffers, const py::list& data,
-               const py::list& ops, std::ptrdiff_t max_rows)
-        : executor_(load_program(dtype, buffers, data, ops, max_rows)) {
+               const py::list& ops, const std::vector<std::ptrdiff_t>& capacity,
+               const std::vector<std::ptrdiff_t>& fixed_steps, const py::list& views)
+        : executor_(load_program(dtype, buffers, data, ops, capacity, fixed_steps, views)) {
         held_.resize(executor_.program().data.size());
     }
 
@@ -103,7 +105,8 @@ class PyExecutor {
 
     void run(const py::sequence& data, const py::object& order, const py::array& starts,
              const py::array& hyper, const py::array& results, std::uint64_t seed,
-             std::uint64_t first_step, std::ptrdiff_t begin, std::ptrdiff_t end) {
+             std::uint64_t first_step, std::ptrdiff_t begin, std::ptrdiff_t end,
+             const py::sequence& spans) {
         const Turn turn(mutex_, owner_);
         if (!executor_.bound()) throw std::runtime_error("run() before bind()");
         RunArguments arguments = read_arguments(order, starts, hyper, results);
@@ -111,6 +114,9 @@ class PyExecutor {
         arguments.first_step = first_step;
         arguments.begin = begin;
         arguments.end = end;
+        const std::vector<Spans> given = read_spans(spans);
+        arguments.spans = given.data();
+        arguments.span_count = given.size();
         executor_.begin_run(arguments);
         const Held held(held_);
         take_data(data);
@@ -176,6 +182,25 @@ class PyExecutor {
         return arguments;
     }
 
+    // (first, length) of each packing; the sequence of the caller keeps the arrays alive.
+    static std::vector<Spans> read_spans(const py::sequence& spans) {
+        std::vector<Spans> result;
+        for (const py::handle item : spans) {
+            const auto pair = py::cast<py::sequence>(item);
+            if (pair.size() != 2) throw std::invalid_argument("spans: expected (first, length)");
+            const auto first = py::cast<py::array>(pair[0]);
+            const auto length = py::cast<py::array>(pair[1]);
+            check_dense<std::int64_t>("first", first, 1);
+            check_dense<std::int64_t>("length", length, 1);
+            if (first.shape(0) != length.shape(0)) {
+                throw std::invalid_argument("spans: expected as many lengths as beginnings");
+            }
+            result.push_back({static_cast<const std::int64_t*>(first.data()),
+                              static_cast<const std::int64_t*>(length.data()), first.shape(0)});
+        }
+        return result;
+    }
+
     void take_data(const py::sequence& data) {
         if (data.size() != held_.size()) {
             throw std::invalid_argument("data: expected " + std::to_string(held_.size()) +
@@ -216,15 +241,16 @@ class PyExecutor {
 void register_executor(py::module_& m) {
     py::class_<PyExecutor>(m, "Executor")
         .def(py::init<const std::string&, const py::list&, const py::list&, const py::list&,
-                      std::ptrdiff_t>(),
+                      const std::vector<std::ptrdiff_t>&, const std::vector<std::ptrdiff_t>&,
+                      const py::list&>(),
              py::arg("dtype"), py::arg("buffers"), py::arg("data"), py::arg("ops"),
-             py::arg("max_rows"))
+             py::arg("capacity"), py::arg("fixed_steps"), py::arg("views") = py::list())
         .def_property_readonly("scratch_bytes", &PyExecutor::scratch_bytes)
         .def_property_readonly("steps_done", &PyExecutor::steps_done)
         .def("bind", &PyExecutor::bind, py::arg("segments"), py::arg("scratch"))
         .def("run", &PyExecutor::run, py::arg("data"), py::arg("order"), py::arg("starts"),
              py::arg("hyper"), py::arg("results"), py::arg("seed"), py::arg("first_step"),
-             py::arg("begin"), py::arg("end"));
+             py::arg("begin"), py::arg("end"), py::arg("spans") = py::tuple());
 }
 
 }  // namespace pybp

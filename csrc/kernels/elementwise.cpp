@@ -58,6 +58,13 @@ void add(Activation function, T alpha, const T* a, const T* b, T* y, std::ptrdif
 }
 
 template <class T>
+void multiply(const T* a, const T* b, T* y, std::ptrdiff_t count) {
+    for_each_vector<T>(count, [&](std::ptrdiff_t i, auto head) {
+        store(y + i, load(a + i, head) * load(b + i, head), head);
+    });
+}
+
+template <class T>
 void bias(Activation function, T alpha, const T* x, const T* b, T* y, std::ptrdiff_t rows,
           std::ptrdiff_t columns) {
     for (std::ptrdiff_t r = 0; r < rows; ++r) {
@@ -217,6 +224,7 @@ void fill(ElementwiseKernels<T>& table) {
     table.activate_grad = activate_grad<T>;
     table.bias_activate = bias_activate<T>;
     table.add = add<T>;
+    table.multiply = multiply<T>;
     table.bias = bias<T>;
     table.softmax = softmax<T>;
     table.softmax_grad = softmax_grad<T>;

@@ -110,7 +110,7 @@ DataArray check_array(const std::string& name, const ArrayView& array, const Buf
         reinterpret_cast<std::uintptr_t>(array.data) % static_cast<std::uintptr_t>(align) == 0 &&
         array.strides[0] % align == 0;
     result.same_type = same_type(array.type, buffer.dtype) && aligned;
-    result.contiguous = array.strides[0] == result.row_bytes || array.shape[0] == 1;
+    result.contiguous = array.strides[0] == result.row_bytes || array.shape[0] <= 1;
     result.staging = staging;
     if (is_output && !(result.same_type && result.contiguous && array.writable)) {
         throw std::invalid_argument(name + ": an output must be a writable C-contiguous " +

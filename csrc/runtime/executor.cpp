@@ -11,9 +11,13 @@
 #include "run_conv.h"
 #include "run_dense.h"
 #include "run_elementwise.h"
+#include "run_embedding_bag.h"
+#include "run_loop.h"
 #include "run_loss.h"
 #include "run_norm.h"
 #include "run_pool.h"
+#include "run_recurrent.h"
+#include "run_sequence.h"
 #include "run_update.h"
 
 namespace pybp {
@@ -38,7 +42,7 @@ inline constexpr bool kUsesScratch<T, Op,
 
 template <class T>
 std::ptrdiff_t scratch_of_ops(const Program& program, int threads) {
-    const Extents extents{program.buffers.data(), program.max_rows};
+    const Extents extents{program.buffers.data(), program.capacity.data(), program.max_rows()};
     std::ptrdiff_t most = 0;
     for (const Op& node : program.ops) {
         std::visit(
@@ -60,11 +64,18 @@ std::ptrdiff_t result_columns(const Op& op) {
     return 0;
 }
 
-bool consecutive(const std::int64_t* order, std::ptrdiff_t count) {
-    for (std::ptrdiff_t i = 1; i < count; ++i) {
-        if (order[i] != order[0] + i) return false;
-    }
-    return true;
+// Calls f(index) for each buffer that an op names.
+template <class F>
+void for_each_buffer(const Op& node, const F& f) {
+    const auto visit = [&](const char*, const auto& field) {
+        using Field = std::decay_t<decltype(field)>;
+        if constexpr (std::is_base_of_v<Operand, Field>) {
+            if (field.present()) f(field.index);
+        } else if constexpr (std::is_base_of_v<Operands, Field>) {
+            for (const int index : field.indices) f(index);
+        }
+    };
+    std::visit([&](const auto& op) { fields(op, visit); }, node);
 }
 
 }  // namespace
@@ -74,6 +85,9 @@ Executor::Executor(Program program) : program_(std::move(program)) {
     for (const Op& node : program_.ops) {
         Needs needs;
         needs.data = data_of(node);
+        if (const auto* loop = std::get_if<Loop>(&node)) {
+            needs.views = views_of(needs_.size(), *loop);
+        }
         std::visit(
             [&](const auto& op) {
                 needs.hyper = kHyperCount<std::decay_t<decltype(op)>>;
@@ -82,6 +96,11 @@ Executor::Executor(Program program) : program_(std::move(program)) {
             node);
         needs_.push_back(std::move(needs));
     }
+    for (std::size_t k = 0; k < program_.fixed_steps.size(); ++k) {
+        packers_.emplace_back(program_.max_rows(), program_.capacity[kPacked + k]);
+        longest_.push_back(longest(program_, k));
+    }
+    counts_ = program_.capacity;
     data_.resize(program_.data.size());
     used_.resize(program_.data.size());
 }
@@ -89,17 +108,27 @@ Executor::Executor(Program program) : program_(std::move(program)) {
 // Several buffers may lie in one data slot: reshaped ones share the storage of the first.
 std::vector<std::size_t> Executor::data_of(const Op& node) const {
     std::vector<std::size_t> result;
-    const auto add = [&](const char*, const auto& field) {
-        if constexpr (std::is_base_of_v<Operand, std::decay_t<decltype(field)>>) {
-            if (!field.present()) return;
-            const int slot = program_.buffers[static_cast<std::size_t>(field.index)].slot;
-            for (std::size_t d = 0; d < program_.data.size(); ++d) {
-                const auto buffer = static_cast<std::size_t>(program_.data[d].buffer);
-                if (program_.buffers[buffer].slot == slot) result.push_back(d);
-            }
+    for_each_buffer(node, [&](int index) {
+        const int slot = program_.buffers[static_cast<std::size_t>(index)].slot;
+        for (std::size_t d = 0; d < program_.data.size(); ++d) {
+            const auto buffer = static_cast<std::size_t>(program_.data[d].buffer);
+            if (program_.buffers[buffer].slot == slot) result.push_back(d);
         }
-    };
-    std::visit([&](const auto& op) { fields(op, add); }, node);
+    });
+    return result;
+}
+
+std::vector<std::size_t> Executor::views_of(std::size_t index, const Loop& loop) const {
+    std::vector<std::size_t> result;
+    const auto end = index + 1 + static_cast<std::size_t>(loop.count);
+    for (std::size_t v = 0; v < program_.views.size(); ++v) {
+        bool used = false;
+        for (std::size_t i = index + 1; i < end; ++i) {
+            for_each_buffer(program_.ops[i],
+                            [&](int buffer) { used |= buffer == program_.views[v].buffer; });
+        }
+        if (used) result.push_back(v);
+    }
     return result;
 }
 
@@ -108,82 +137,11 @@ std::ptrdiff_t Executor::scratch_bytes(int threads) const {
                                            : scratch_of_ops<float>(program_, threads);
 }
 
-// ---------------------------------------------------------------------------------------- bind
-
-void Executor::check_buffer(std::size_t index, const std::vector<Segment>& segments) const {
-    const Buffer& buffer = program_.buffers[index];
-    const std::string name = "buffer " + std::to_string(index);
-    const auto fixed = static_cast<int>(segments.size());
-    const int slots = fixed + static_cast<int>(program_.data.size());
-    if (buffer.slot < 0 || buffer.slot >= slots) {
-        fail(name + ": expected one of " + text(slots) + " slots (" + text(fixed) +
-             " segments, then the data), got slot " + text(buffer.slot));
-    }
-    if (buffer.slot >= fixed) {
-        const auto data = static_cast<std::size_t>(buffer.slot - fixed);
-        const auto owner = static_cast<std::size_t>(program_.data[data].buffer);
-        const Buffer& array = program_.buffers[owner];
-        if (buffer.offset != 0 || !buffer.batched || buffer.dtype != array.dtype ||
-            buffer.row != array.row) {
-            fail(name + ": expected rows of the same size as buffer " + std::to_string(owner) +
-                 ", whose data slot it shares");
-        }
-        return;
-    }
-    const Segment& segment = segments[static_cast<std::size_t>(buffer.slot)];
-    const std::ptrdiff_t end = buffer.offset + buffer.bytes(program_.max_rows);
-    if (buffer.offset < 0 || end > segment.bytes) {
-        fail(name + ": expected bytes within the " + text(segment.bytes) + " of segment " +
-             text(buffer.slot) + ", got " + text(buffer.offset) + " ... " + text(end));
-    }
-    const auto address = reinterpret_cast<std::uintptr_t>(segment.base + buffer.offset);
-    if (address % static_cast<std::uintptr_t>(size_of(buffer.dtype)) != 0) {
-        fail(name + ": offset " + text(buffer.offset) + " is not aligned to its elements");
-    }
-}
-
-void Executor::check_staging(std::size_t index, const std::vector<Segment>& segments) const {
-    const DataSlot& slot = program_.data[index];
-    const Buffer& buffer = program_.buffers[static_cast<std::size_t>(slot.buffer)];
-    const std::string name = "data slot " + std::to_string(index);
-    const auto expected = static_cast<int>(segments.size() + index);
-    if (buffer.slot != expected) {
-        fail(name + ": expected its buffer in slot " + text(expected) + ", got " +
-             text(buffer.slot));
-    }
-    if (slot.is_output) return;
-    if (slot.staging_slot < 0 || slot.staging_slot >= static_cast<int>(segments.size())) {
-        fail(name + ": expected staging in one of " + std::to_string(segments.size()) +
-             " segments, got slot " + text(slot.staging_slot));
-    }
-    const Segment& segment = segments[static_cast<std::size_t>(slot.staging_slot)];
-    const std::ptrdiff_t end = slot.staging_offset + buffer.bytes(program_.max_rows);
-    const auto address = reinterpret_cast<std::uintptr_t>(segment.base + slot.staging_offset);
-    if (slot.staging_offset < 0 || end > segment.bytes ||
-        address % static_cast<std::uintptr_t>(size_of(buffer.dtype)) != 0) {
-        fail(name + ": expected aligned staging within the " + text(segment.bytes) +
-             " bytes of segment " + text(slot.staging_slot) + ", got " + text(slot.staging_offset) +
-             " ... " + text(end));
-    }
-}
-
-void Executor::bind(const std::vector<Segment>& segments) {
-    for (std::size_t i = 0; i < program_.data.size(); ++i) check_staging(i, segments);
-    for (std::size_t i = 0; i < program_.buffers.size(); ++i) check_buffer(i, segments);
-    segments_ = segments.size();
-    bases_.assign(segments_ + program_.data.size(), nullptr);
-    for (std::size_t i = 0; i < segments_; ++i) bases_[i] = segments[i].base;
-}
-
 // ----------------------------------------------------------------------------------------- run
 
 void Executor::begin_run(const RunArguments& arguments) {
     steps_done_.store(0, std::memory_order_relaxed);
-    const auto count = static_cast<std::ptrdiff_t>(program_.ops.size());
-    if (arguments.begin < 0 || arguments.end > count || arguments.begin > arguments.end) {
-        fail("ops: expected 0 <= begin <= end <= " + text(count) + ", got " +
-             text(arguments.begin) + " and " + text(arguments.end));
-    }
+    check_range(arguments);
     std::fill(used_.begin(), used_.end(), char{0});
     for (std::ptrdiff_t i = arguments.begin; i < arguments.end; ++i) {
         const Needs& needs = needs_[static_cast<std::size_t>(i)];
@@ -201,45 +159,38 @@ void Executor::begin_run(const RunArguments& arguments) {
 
 void Executor::set_data(std::size_t index, const ArrayView& array) {
     const DataSlot& slot = program_.data[index];
-    char* staging = slot.is_output
+    const Buffer& buffer = program_.buffers[static_cast<std::size_t>(slot.buffer)];
+    char* staging = slot.is_output && !buffer.packed()
                         ? nullptr
                         : bases_[static_cast<std::size_t>(slot.staging_slot)] + slot.staging_offset;
-    data_[index] = check_array("data " + std::to_string(index), array,
-                               program_.buffers[static_cast<std::size_t>(slot.buffer)],
-                               slot.is_output, staging);
+    data_[index] =
+        check_array("data " + std::to_string(index), array, buffer, slot.is_output, staging);
 }
 
-void Executor::check_rows(const RunArguments& arguments) const {
-    const std::int64_t* starts = arguments.starts;
-    for (std::ptrdiff_t s = 0; s < arguments.steps; ++s) {
-        if (starts[s + 1] <= starts[s] || starts[s + 1] - starts[s] > program_.max_rows) {
-            fail("starts: expected steps of 1 ... " + text(program_.max_rows) + " rows, got step " +
-                 text(s) + " from " + text(starts[s]) + " to " + text(starts[s + 1]));
+void Executor::pack(const RunArguments& arguments, std::ptrdiff_t step) {
+    const std::ptrdiff_t begin = arguments.starts[step];
+    const std::ptrdiff_t rows = arguments.starts[step + 1] - begin;
+    counts_[kSamples] = rows;
+    for (std::size_t k = 0; k < packers_.size(); ++k) {
+        Packer& packer = packers_[k];
+        for (std::ptrdiff_t i = 0; i < rows; ++i) {
+            const std::int64_t row = arguments.row(begin + i);
+            packer.first()[i] = arguments.spans[k].first[row];
+            packer.lengths()[i] = static_cast<std::ptrdiff_t>(arguments.spans[k].length[row]);
         }
+        packer.pack(rows);
+        counts_[kPacked + k] = packer.packing().count();
     }
-    const std::int64_t first = starts[0];
-    const std::int64_t last = starts[arguments.steps];
-    if (first < 0) fail("starts: expected rows from 0 on, got " + text(first));
-    std::int64_t least = first;
-    std::int64_t most = last - 1;
-    if (arguments.order) {
-        if (last > arguments.order_length) {
-            fail("order: expected at least " + text(last) + " entries, got " +
-                 text(arguments.order_length));
-        }
-        const auto range = std::minmax_element(arguments.order + first, arguments.order + last);
-        least = *range.first;
-        most = *range.second;
-    }
+}
+
+// Packed outputs go from where the ops have written them to the rows of the caller.
+void Executor::deliver(Team& team) {
     for (std::size_t i = 0; i < data_.size(); ++i) {
-        if (!used_[i]) continue;
-        const std::ptrdiff_t length = data_[i].source.length;
-        const bool is_output = program_.data[i].is_output;
-        const std::int64_t lowest = is_output ? first : least;
-        const std::int64_t highest = is_output ? last - 1 : most;
-        if (lowest < 0 || highest >= length) {
-            fail("data " + std::to_string(i) + ": has " + text(length) +
-                 " rows, but the steps use rows " + text(lowest) + " ... " + text(highest));
+        if (!used_[i] || !program_.data[i].is_output || !buffer_of(i).packed()) continue;
+        const Packer& packer = packers_[static_cast<std::size_t>(buffer_of(i).leading - kPacked)];
+        if (!packer.in_place()) {
+            scatter(team, data_[i].source, packer.places(), packer.packing().count(),
+                    data_[i].staging, data_[i].row_bytes);
         }
     }
 }
@@ -252,8 +203,69 @@ void Executor::set_bases(Team& team, const RunArguments& arguments, std::ptrdiff
     for (std::size_t i = 0; i < data_.size(); ++i) {
         if (!used_[i]) continue;
         const bool is_output = program_.data[i].is_output;
+        if (buffer_of(i).packed()) {
+            bases_[segments_ + i] = packed_base(team, i);
+            continue;
+        }
         bases_[segments_ + i] =
             data_[i].rows(team, is_output ? nullptr : order, first, rows, is_output || in_a_row);
+    }
+}
+
+// Where the ops find the time steps of a data array, or write them.
+char* Executor::packed_base(Team& team, std::size_t index) const {
+    const Packer& packer = packers_[static_cast<std::size_t>(buffer_of(index).leading - kPacked)];
+    const DataArray& array = data_[index];
+    if (program_.data[index].is_output && !packer.in_place()) return array.staging;
+    return array.rows(team, packer.places(), 0, packer.packing().count(), packer.in_place());
+}
+
+// Where the ops of a loop find what they see at time step t.
+void Executor::set_views(std::size_t index, const Packing& packing, std::ptrdiff_t t) {
+    for (const std::size_t v : needs_[index].views) {
+        const View& view = program_.views[v];
+        const bool at_start = view.has_start() && t == 0;
+        const auto shown = static_cast<std::size_t>(at_start ? view.start : view.of);
+        const Buffer& buffer = program_.buffers[shown];
+        const std::ptrdiff_t first = at_start ? 0 : packing.offsets[view.has_start() ? t - 1 : t];
+        bases_[segments_ + program_.data.size() + v] =
+            bases_[static_cast<std::size_t>(buffer.slot)] + buffer.offset +
+            first * buffer.row * size_of(buffer.dtype);
+    }
+}
+
+// The ops behind a loop see the samples of one time step as all there are.
+template <class T>
+void Executor::run_loop(const Step<T>& step, const Loop& loop, std::size_t index) {
+    const Packing& packing = step.packing(loop.packing);
+    const std::size_t end = index + 1 + static_cast<std::size_t>(loop.count);
+    Step<T> inner = step;
+    for (std::ptrdiff_t k = 0; k < packing.steps; ++k) {
+        const std::ptrdiff_t t = loop.backward ? packing.steps - 1 - k : k;
+        inner.extents.rows = packing.sizes[t];
+        counts_[kSamples] = packing.sizes[t];
+        set_views(index, packing, t);
+        run_ops(inner, index + 1, end);
+    }
+    counts_[kSamples] = step.extents.rows;
+}
+
+template <class T>
+void Executor::run_ops(const Step<T>& step, std::size_t begin, std::size_t end) {
+    for (std::size_t i = begin; i < end; ++i) {
+        const Op& node = program_.ops[i];
+        if (const auto* loop = std::get_if<Loop>(&node)) {
+            run_loop(step, *loop, i);
+            i += static_cast<std::size_t>(loop->count);
+            continue;
+        }
+        std::visit(
+            [&](const auto& op) {
+                if constexpr (!std::is_same_v<std::decay_t<decltype(op)>, Loop>) {
+                    pybp::run(op, step);
+                }
+            },
+            node);
     }
 }
 
@@ -264,24 +276,19 @@ void Executor::run_steps(const RunArguments& arguments, Interruption& interrupti
     Team& team = pybp::team();
     Clock::time_point polled = Clock::now();
     for (std::ptrdiff_t s = 0; s < arguments.steps; ++s) {
+        pack(arguments, s);
         set_bases(team, arguments, s);
         double* results = arguments.results + s * arguments.result_columns;
         std::fill_n(results, arguments.result_columns, 0.0);
         const std::ptrdiff_t rows = arguments.starts[s + 1] - arguments.starts[s];
-        const Step<T> step{kernels,
-                           team,
-                           {program_.buffers.data(), rows},
-                           bases_.data(),
-                           arguments.hyper + s * arguments.hyper_columns,
-                           results,
-                           arguments.seed,
-                           arguments.first_step + static_cast<std::uint64_t>(s),
-                           scratch_,
-                           threads_};
-        for (std::ptrdiff_t i = arguments.begin; i < arguments.end; ++i) {
-            std::visit([&](const auto& op) { pybp::run(op, step); },
-                       program_.ops[static_cast<std::size_t>(i)]);
-        }
+        const Step<T> step{
+            kernels,         team,           {program_.buffers.data(), counts_.data(), rows},
+            packers_.data(), bases_.data(),  arguments.hyper + s * arguments.hyper_columns,
+            results,         arguments.seed, arguments.first_step + static_cast<std::uint64_t>(s),
+            scratch_,        threads_};
+        run_ops(step, static_cast<std::size_t>(arguments.begin),
+                static_cast<std::size_t>(arguments.end));
+        deliver(team);
         steps_done_.store(s + 1, std::memory_order_relaxed);
         if (s + 1 == arguments.steps) return;
         const Clock::time_point now = Clock::now();

@@ -7,14 +7,25 @@
 #include <vector>
 
 #include "data.h"
+#include "packing.h"
 #include "program.h"
 
 namespace pybp {
+
+template <class T>
+struct Step;
 
 // Memory that belongs to the caller.
 struct Segment {
     char* base = nullptr;
     std::ptrdiff_t bytes = 0;
+};
+
+// Where the sequences of a packing lie: that of row r begins at row first[r] of the data arrays.
+struct Spans {
+    const std::int64_t* first = nullptr;   // [rows]
+    const std::int64_t* length = nullptr;  // [rows]
+    std::ptrdiff_t rows = 0;
 };
 
 // What varies from run to run, apart from the data arrays.
@@ -31,6 +42,11 @@ struct RunArguments {
     std::uint64_t first_step = 0;
     std::ptrdiff_t begin = 0;  // the ops [begin, end) run
     std::ptrdiff_t end = 0;
+    const Spans* spans = nullptr;  // [packings]
+    std::size_t span_count = 0;
+
+    // The row that comes i-th.
+    std::int64_t row(std::int64_t i) const { return order ? order[i] : i; }
 };
 
 // Asked between the steps of a run whether to stop early.
@@ -47,7 +63,7 @@ class Executor {
     explicit Executor(Program program);
 
     const Program& program() const { return program_; }
-    // The scratch that the ops need for max_rows rows and this number of threads.
+    // The scratch that the ops need for the most rows and this number of threads.
     std::ptrdiff_t scratch_bytes(int threads) const;
 
     // Takes the fixed memory; throws std::invalid_argument where a buffer does not fit in.
@@ -75,23 +91,43 @@ class Executor {
   private:
     template <class T>
     void run_steps(const RunArguments& arguments, Interruption& interruption);
+    template <class T>
+    void run_ops(const Step<T>& step, std::size_t begin, std::size_t end);
+    template <class T>
+    void run_loop(const Step<T>& step, const Loop& loop, std::size_t index);
+    void set_views(std::size_t index, const Packing& packing, std::ptrdiff_t t);
+    void check_range(const RunArguments& arguments) const;
+    void pack(const RunArguments& arguments, std::ptrdiff_t step);
     void set_bases(Team& team, const RunArguments& arguments, std::ptrdiff_t step);
+    char* packed_base(Team& team, std::size_t index) const;
+    void deliver(Team& team);
+    const Buffer& buffer_of(std::size_t data) const {
+        return program_.buffers[static_cast<std::size_t>(program_.data[data].buffer)];
+    }
+    void check_spans(const RunArguments& arguments) const;
+    void check_lengths(const RunArguments& arguments, std::size_t packing) const;
     void check_buffer(std::size_t index, const std::vector<Segment>& segments) const;
+    void check_view(std::size_t index, const std::vector<Segment>& segments) const;
     void check_staging(std::size_t index, const std::vector<Segment>& segments) const;
 
     // What begin_run() must know of an op.
     struct Needs {
-        std::vector<std::size_t> data;  // data arrays
-        std::ptrdiff_t hyper = 0;       // columns, exactly; 0 for all but updates
-        std::ptrdiff_t results = 0;     // columns, at least
+        std::vector<std::size_t> data;   // data arrays
+        std::ptrdiff_t hyper = 0;        // columns, exactly; 0 for all but updates
+        std::ptrdiff_t results = 0;      // columns, at least
+        std::vector<std::size_t> views;  // of a loop: those that its ops use
     };
     std::vector<std::size_t> data_of(const Op& op) const;
+    std::vector<std::size_t> views_of(std::size_t index, const Loop& loop) const;
 
     Program program_;
-    std::vector<Needs> needs_;     // [ops]
-    std::vector<char*> bases_;     // [segments + data arrays]; empty before bind()
-    std::vector<DataArray> data_;  // [data arrays]
-    std::vector<char> used_;       // [data arrays], by the run
+    std::vector<Needs> needs_;             // [ops]
+    std::vector<char*> bases_;             // [segments + data arrays + views]; empty before bind()
+    std::vector<DataArray> data_;          // [data arrays]
+    std::vector<char> used_;               // [data arrays], by the run
+    std::vector<Packer> packers_;          // [packings]
+    std::vector<std::ptrdiff_t> longest_;  // [packings]: the most time steps of a sample
+    std::vector<std::ptrdiff_t> counts_;   // of the step, as Program::capacity
     std::size_t segments_ = 0;
     char* scratch_ = nullptr;
     int threads_ = 0;

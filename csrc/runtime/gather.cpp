@@ -92,4 +92,15 @@ void gather(Team& team, const Source& source, const std::int64_t* order, std::pt
                     });
 }
 
+void scatter(Team& team, const Source& source, const std::int64_t* order, std::ptrdiff_t count,
+             const char* from, std::ptrdiff_t row_bytes) {
+    parallel_ranges(
+        team, count, kGrain / source.row_size, [&](std::ptrdiff_t begin, std::ptrdiff_t end) {
+            for (std::ptrdiff_t i = begin; i < end; ++i) {
+                std::memcpy(const_cast<char*>(source.base) + order[i] * source.row_stride,
+                            from + i * row_bytes, static_cast<std::size_t>(row_bytes));
+            }
+        });
+}
+
 }  // namespace pybp

@@ -36,4 +36,8 @@ struct Source {
 void gather(Team& team, const Source& source, const std::int64_t* order, std::ptrdiff_t first,
             std::ptrdiff_t count, char* to, std::ptrdiff_t row_bytes);
 
+// The way back, for rows that need no conversion: row i goes to row order[i] of the source.
+void scatter(Team& team, const Source& source, const std::int64_t* order, std::ptrdiff_t count,
+             const char* from, std::ptrdiff_t row_bytes);
+
 }  // namespace pybp

@@ -24,7 +24,9 @@ namespace pybp {
     extern "C" void pybp_loss_##level(LossKernels<float>*, LossKernels<double>*);                \
     extern "C" void pybp_pool_##level(PoolKernels<float>*, PoolKernels<double>*);                \
     extern "C" void pybp_depthwise_##level(DepthwiseKernels<float>*, DepthwiseKernels<double>*); \
+    extern "C" void pybp_embedding_##level(EmbeddingKernels<float>*, EmbeddingKernels<double>*); \
     extern "C" void pybp_norm_##level(NormKernels<float>*, NormKernels<double>*);                \
+    extern "C" void pybp_recurrent_##level(RecurrentKernels<float>*, RecurrentKernels<double>*); \
     extern "C" void pybp_update_##level(UpdateKernels<float>*, UpdateKernels<double>*);
 PYBP_EACH_LEVEL(PYBP_DECLARE)
 #undef PYBP_DECLARE
@@ -61,7 +63,9 @@ std::vector<Level>& levels() {
         pybp_loss_##level(&entry.single.loss, &entry.wide.loss);                      \
         pybp_pool_##level(&entry.single.pool, &entry.wide.pool);                      \
         pybp_depthwise_##level(&entry.single.depthwise, &entry.wide.depthwise);       \
+        pybp_embedding_##level(&entry.single.embedding, &entry.wide.embedding);       \
         pybp_norm_##level(&entry.single.norm, &entry.wide.norm);                      \
+        pybp_recurrent_##level(&entry.single.recurrent, &entry.wide.recurrent);       \
         pybp_update_##level(&entry.single.update, &entry.wide.update);                \
         list.push_back(entry);                                                        \
     }

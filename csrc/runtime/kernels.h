@@ -14,8 +14,10 @@ struct Kernels {
     ElementwiseKernels<T> elementwise;
     LossKernels<T> loss;
     DepthwiseKernels<T> depthwise;
+    EmbeddingKernels<T> embedding;
     PoolKernels<T> pool;
     NormKernels<T> norm;
+    RecurrentKernels<T> recurrent;
     UpdateKernels<T> update;
 };
 

@@ -18,8 +18,14 @@ constexpr std::array kLossFunctions = {"squared", "absolute",   "huber",       "
                                        "kl_div",  "kl_div_log", "poisson_log", "poisson_rate"};
 static_assert(kLossFunctions.size() == static_cast<std::size_t>(LossFunction::poisson_rate) + 1);
 
-constexpr std::array kReductions = {"mean", "batch", "sum"};
+constexpr std::array kReductions = {"mean", "batch", "samples", "sum"};
 static_assert(kReductions.size() == static_cast<std::size_t>(Reduction::sum) + 1);
+
+constexpr std::array kCells = {"rnn_tanh", "rnn_relu", "lstm", "gru"};
+static_assert(kCells.size() == static_cast<std::size_t>(Cell::gru) + 1);
+
+constexpr std::array kBagModes = {"sum", "mean", "max"};
+static_assert(kBagModes.size() == static_cast<std::size_t>(BagMode::max) + 1);
 
 // The names stand in the order of the enum, which the caller casts the index to.
 template <std::size_t size>
@@ -44,6 +50,12 @@ LossFunction parse_loss_function(const std::string& name) {
 
 Reduction parse_reduction(const std::string& name) {
     return static_cast<Reduction>(index_of(kReductions, name));
+}
+
+Cell parse_cell(const std::string& name) { return static_cast<Cell>(index_of(kCells, name)); }
+
+BagMode parse_bag_mode(const std::string& name) {
+    return static_cast<BagMode>(index_of(kBagModes, name));
 }
 
 }  // namespace pybp

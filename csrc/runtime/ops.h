@@ -13,20 +13,26 @@
 #include "ops/conv.h"
 #include "ops/dense.h"
 #include "ops/elementwise.h"
+#include "ops/embedding.h"
+#include "ops/loop.h"
 #include "ops/losses.h"
 #include "ops/norm.h"
 #include "ops/pool.h"
+#include "ops/recurrent.h"
+#include "ops/sequence.h"
 #include "ops/updates.h"
 
 namespace pybp {
 
 // In the order of pybp.program.ops.OPS.
-using Op = std::variant<Dense, DenseGradInput, DenseGradWeight, Activate, ActivateGrad, Softmax,
-                        SoftmaxGrad, Dropout, Reshape, Add, Bias, BiasGrad, MoveChannels, Conv,
-                        ConvGradInput, ConvGradWeight, Im2Col, Col2Im, MaxPool, MaxPoolGrad,
-                        AvgPool, AvgPoolGrad, ChannelMoments, BatchNorm, BatchNormGrad, LayerNorm,
-                        LayerNormGrad, ElementwiseLoss, BCEWithLogitsLoss, NormLoss, LabelLoss,
-                        DistributionLoss, Accuracy, SGD, SGDDense, Adam>;
+using Op = std::variant<
+    Dense, DenseGradInput, DenseGradWeight, Activate, ActivateGrad, Softmax, SoftmaxGrad, Dropout,
+    Reshape, Add, Bias, BiasGrad, MoveChannels, Conv, ConvGradInput, ConvGradWeight, Im2Col, Col2Im,
+    MaxPool, MaxPoolGrad, AvgPool, AvgPoolGrad, ChannelMoments, BatchNorm, BatchNormGrad, LayerNorm,
+    LayerNormGrad, Recurrent, RecurrentGrad, RecurrentGradWeight, DropMask, Pack, Unpack, Concat,
+    Columns, PadColumns, Multiply, Loop, ByRank, LastStep, LastStepGrad, ReverseSteps, Zeros,
+    Embedding, EmbeddingGrad, EmbeddingBag, EmbeddingBagGrad, ScatterRows, ElementwiseLoss,
+    BCEWithLogitsLoss, NormLoss, LabelLoss, DistributionLoss, Accuracy, SGD, SGDDense, Adam>;
 
 template <class Self, class Visit>
 void fields(Self& op, Visit&& visit) {
@@ -44,5 +50,7 @@ inline constexpr std::ptrdiff_t kHyperCount<Op, std::void_t<decltype(Op::kHyper)
 Activation parse_activation(const std::string& name);
 LossFunction parse_loss_function(const std::string& name);
 Reduction parse_reduction(const std::string& name);
+Cell parse_cell(const std::string& name);
+BagMode parse_bag_mode(const std::string& name);
 
 }  // namespace pybp

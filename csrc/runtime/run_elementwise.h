@@ -44,7 +44,7 @@ struct AxisView {
 // axis counts the axis of the samples as 0, and is at least 1.
 inline AxisView view_axis(const Extents& extents, Operand operand, std::int64_t axis) {
     const Buffer& buffer = extents[operand];
-    const std::size_t at = static_cast<std::size_t>(axis) - (buffer.batched ? 1 : 0);
+    const std::size_t at = static_cast<std::size_t>(axis) - (buffer.batched() ? 1 : 0);
     AxisView view{0, buffer.trailing[at], 1};
     for (std::size_t i = at + 1; i < buffer.trailing.size(); ++i) view.inner *= buffer.trailing[i];
     view.outer = extents.size(operand) / (view.size * view.inner);
@@ -89,7 +89,7 @@ struct DropoutView {
 
 inline DropoutView view_dropout(const Dropout& op, const Extents& extents) {
     const Buffer& x = extents[op.x];
-    const std::ptrdiff_t samples = x.batched ? extents.rows : x.trailing.front();
+    const std::ptrdiff_t samples = x.batched() ? extents.counts[x.leading] : x.trailing.front();
     const std::ptrdiff_t sample = extents.size(op.x) / samples;
     return {samples, sample / x.last, x.last};
 }
@@ -154,6 +154,17 @@ void run(const Add& op, const Step<T>& step) {
                         step.kernels.elementwise.add(op.activation, alpha, a + begin, b + begin,
                                                      y + begin, end - begin);
                     });
+}
+
+template <class T>
+void run(const Multiply& op, const Step<T>& step) {
+    const T* a = step.data(op.a);
+    const T* b = step.data(op.b);
+    T* y = step.data(op.y);
+    parallel_ranges(
+        step.team, step.extents.size(op.a), kGrain, [&](std::ptrdiff_t begin, std::ptrdiff_t end) {
+            step.kernels.elementwise.multiply(a + begin, b + begin, y + begin, end - begin);
+        });
 }
 
 // b, repeated for the wide rows.

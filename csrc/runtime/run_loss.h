@@ -18,7 +18,7 @@ struct LossLayout {
 
 // The loss has a value for each element: a row is what shares a weight.
 inline LossLayout layout_elements(const Extents& extents, Operand prediction, Operand weight) {
-    const std::ptrdiff_t rows = weight.present() ? extents.size(weight) : extents.rows;
+    const std::ptrdiff_t rows = weight.present() ? extents.size(weight) : extents.count(prediction);
     return {rows, extents.size(prediction) / rows, 1};
 }
 
@@ -105,6 +105,8 @@ double divisor(const Op& op, const Step<T>& step) {
             if (op.weight.present() && step.extents[op.weight].axes() == 1) {
                 return sum(step.data(op.weight), step.extents.rows);
             }
+            [[fallthrough]];
+        case Reduction::samples:
             return static_cast<double>(step.extents.rows);
         case Reduction::sum:
             break;

@@ -1,8 +1,12 @@
-// The optimiser steps on flat buffers, and the one that takes the place of a weight gradient.
+// The optimiser steps on flat buffers or on some rows, and the one that takes the place of a weight
+// gradient.
 #pragma once
+
+#include <array>
 
 #include "run_dense.h"
 #include "step.h"
+#include "touched_rows.h"
 
 namespace pybp {
 
@@ -30,10 +34,43 @@ void apply_sgd(const Step<T>& step, const SGDStep<T>& scalars, bool nesterov, T*
     });
 }
 
+// update(at, from, count) on ranges: the numbers of w and of the states from `at` on, those of g
+// from `from` on. changed: the arrays of which rows are changed, to be fetched ahead.
+template <class T, class Op, class F>
+void update_ranges(const Op& op, const Step<T>& step, std::array<const T*, 4> changed,
+                   const F& update) {
+    if (!op.rows.present()) {
+        parallel_ranges(
+            step.team, step.extents.size(op.g), kGrain,
+            [&](std::ptrdiff_t begin, std::ptrdiff_t end) { update(begin, begin, end - begin); });
+        return;
+    }
+    const std::ptrdiff_t size = step.extents.last(op.g);
+    const std::int32_t* rows = step.words(op.rows);
+    parallel_ranges(step.team, touched_rows(rows, step.extents.size(op.rows)), row_grain(size),
+                    [&](std::ptrdiff_t begin, std::ptrdiff_t end) {
+                        for (std::ptrdiff_t k = begin; k < end; ++k) {
+                            for (const T* array : changed) {
+                                if (array && k + kRowsAhead < end) {
+                                    prefetch_row(array + rows[k + kRowsAhead] * size, size);
+                                }
+                            }
+                            update(rows[k] * size, k * size, size);
+                        }
+                    });
+}
+
 template <class T>
 void run(const SGD& op, const Step<T>& step) {
-    apply_sgd(step, load_hyper<T>(op, step.hyper), op.nesterov, step.data(op.w), step.data(op.g),
-              step.data(op.v), step.extents.size(op.g));
+    const SGDStep<T> scalars = load_hyper<T>(op, step.hyper);
+    const T* g = step.data(op.g);
+    T* w = step.data(op.w);
+    T* v = step.data(op.v);
+    update_ranges<T>(op, step, {w, v, nullptr, nullptr},
+                     [&](std::ptrdiff_t at, std::ptrdiff_t from, std::ptrdiff_t count) {
+                         step.kernels.update.sgd(scalars, op.nesterov, w + at, g + from,
+                                                 v ? v + at : nullptr, count);
+                     });
 }
 
 // The scratch holds the gradient of the weights, then what their product needs.
@@ -84,11 +121,11 @@ void run(const Adam& op, const Step<T>& step) {
     T* m = step.data(op.m);
     T* v = step.data(op.v);
     T* vmax = step.data(op.vmax);
-    parallel_ranges(
-        step.team, step.extents.size(op.g), kGrain, [&](std::ptrdiff_t begin, std::ptrdiff_t end) {
-            step.kernels.update.adam(scalars, op.decoupled, w + begin, g + begin, m + begin,
-                                     v + begin, vmax ? vmax + begin : nullptr, end - begin);
-        });
+    update_ranges<T>(op, step, {w, m, v, vmax},
+                     [&](std::ptrdiff_t at, std::ptrdiff_t from, std::ptrdiff_t count) {
+                         step.kernels.update.adam(scalars, op.decoupled, w + at, g + from, m + at,
+                                                  v + at, vmax ? vmax + at : nullptr, count);
+                     });
 }
 
 }  // namespace pybp

@@ -6,18 +6,22 @@
 #include <cstdint>
 
 #include "kernels.h"
+#include "packing.h"
 #include "program.h"
 #include "threads.h"
 
 namespace pybp {
 
-// Buffers with a number of rows: sizes, before there is any memory.
+// Buffers with what their leading extents count: sizes, before there is any memory.
 struct Extents {
     const Buffer* buffers;
-    std::ptrdiff_t rows;
+    const std::ptrdiff_t* counts;  // 1, samples, time steps of each packing: by Buffer::leading
+    std::ptrdiff_t rows;           // samples
 
     const Buffer& operator[](Operand operand) const { return buffers[operand.index]; }
-    std::ptrdiff_t size(Operand operand) const { return (*this)[operand].size(rows); }
+    // The entries along the leading extent.
+    std::ptrdiff_t count(Operand operand) const { return counts[(*this)[operand].leading]; }
+    std::ptrdiff_t size(Operand operand) const { return count(operand) * (*this)[operand].row; }
     std::ptrdiff_t last(Operand operand) const { return (*this)[operand].last; }
 };
 
@@ -26,14 +30,16 @@ struct Step {
     const Kernels<T>& kernels;
     Team& team;
     Extents extents;
-    char* const* bases;   // [slots]
-    const double* hyper;  // the row of this step
-    double* results;      // the row of this step
+    const Packer* packers;  // [packings]
+    char* const* bases;     // [slots]
+    const double* hyper;    // the row of this step
+    double* results;        // the row of this step
     std::uint64_t seed;
     std::uint64_t number;  // counts the steps of a net, for the random numbers
     char* scratch;         // aligned to 64 bytes
     int threads;           // the scratch is enough for so many
 
+    const Packing& packing(std::int64_t index) const { return packers[index].packing(); }
     // The data of an operand, null if it is absent.
     T* data(Operand operand) const { return static_cast<T*>(address(operand)); }
     const std::int32_t* labels(Operand operand) const {

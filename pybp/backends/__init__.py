@@ -14,11 +14,14 @@ from pybp.program.program import Program
 
 BACKENDS = ("native", "numpy")
 
+Spans = Sequence[tuple[Array, Array]]
+
 
 class Executor(Protocol):
     """What both executors do with a program that is bound to its arrays."""
 
     max_rows: int
+    max_packed: tuple[int, ...]
 
     @property
     def steps_done(self) -> int:
@@ -35,15 +38,17 @@ class Executor(Protocol):
         first_step: int,
         begin: int,
         end: int,
+        spans: Spans = (),
     ) -> None:
         """Run ``ops[begin:end]`` once for each step.
 
         Parameters
         ----------
         data : sequence of arrays
-            One for each data buffer, in the order of declaration: (rows, ...). Inputs of another
-            dtype are converted row by row; outputs have the program's dtype. None for those
-            that the ops of this run don't use.
+            One for each data buffer, in the order of declaration: (rows, ...), and for packed
+            buffers (time steps of all rows, ...). Inputs of another dtype are converted row by
+            row; outputs have the program's dtype. None for those that the ops of this run don't
+            use.
         order : int64 array or None
             The rows in the order they are used; None for 0, 1, 2 ...
         starts : int64 array, (steps + 1,)
@@ -56,10 +61,16 @@ class Executor(Protocol):
             The randomness of step s is keyed by seed and ``first_step + s``.
         begin, end : int
             Which ops to run.
+        spans : pairs of int64 arrays (rows,)
+            For each packing of the program ``(first, length)``: the time steps of row r are
+            ``first[r] ... first[r] + length[r] - 1`` of the packed data arrays.
         """
 
-    def read(self, name: str, rows: int) -> Array:
-        """Return a copy of a value, as the last step left it."""
+    def read(self, name: str, rows: int, packed_rows: Sequence[int] = ()) -> Array:
+        """Return a copy of a value, as the last step left it.
+
+        ``packed_rows`` holds the number of time steps of each packing.
+        """
 
     def write(self, name: str, value: Array) -> None:
         """Set a value that no op writes."""
@@ -144,10 +155,16 @@ def make_executor(
     fixed: dict[str, Array],
     max_rows: int,
     *,
+    max_packed: tuple[int, ...] = (),
     keep_forward: bool = False,
 ) -> Executor:
-    """Bind a program to its fixed arrays for one backend."""
+    """Bind a program to its fixed arrays for one backend.
+
+    ``max_rows`` and ``max_packed`` are the most samples, and time steps of each packing, in a step.
+    """
     check_backend(backend)
     kind = NumpyExecutor if backend == "numpy" or _native is None else _native
-    executor: Executor = kind(program, fixed, max_rows, keep_forward=keep_forward)
+    executor: Executor = kind(
+        program, fixed, max_rows, max_packed=max_packed, keep_forward=keep_forward
+    )
     return executor

@@ -12,7 +12,9 @@ import numpy as np
 
 from pybp import backends
 from pybp.arrays import Array
-from pybp.program.ops import Op
+from pybp.backends import Spans
+from pybp.program.ops import Loop, Op
+from pybp.program.packing import Packing
 from pybp.program.program import DATA_ROLES, FIXED_ROLES, Program
 
 
@@ -37,11 +39,12 @@ class Inputs(NamedTuple):
     """What a program reads: arrays by buffer, and what else varies from step to step."""
 
     fixed: dict[str, Array]  # parameters, gradients, states, constants; copied, not changed
-    values: dict[str, Array]  # inputs, targets, weights, and values that no op writes
+    values: dict[str, Array]  # inputs, targets, weights, and values that no op writes; see spans
     rows: int
     hyper: tuple[float, ...] = ()
     seed: int = 0
     step: int = 0
+    spans: Spans = ()  # where the rows of each packing lie in the values of its time steps
 
 
 def first_difference(
@@ -64,9 +67,9 @@ def first_difference(
         None when all ops agree.
     """
     both = {name: _Run(program, given, name) for name in backends.BACKENDS}
-    for position, op in enumerate(program.ops):
+    for position, op in program.outer():
         for run in both.values():
-            run.execute(position)
+            run.execute(position, position + 1 + (op.count if isinstance(op, Loop) else 0))
         for name in op.outputs():
             native, exact = both["native"].array(name), both["numpy"].array(name)
             index = _worst(native, exact, tolerance)
@@ -83,28 +86,37 @@ class _Run:
         self.given = given
         self.program = Program(program.name, program.dtype)
         self.program.ops, self.program.results = program.ops, program.results
+        self.program.packings, self.program.views = program.packings, program.views
         self.program.buffers = {
             name: buffer._replace(role="value") if buffer.role in DATA_ROLES else buffer
             for name, buffer in program.buffers.items()
         }
         self.fixed = _copies(self.program, given.fixed)
-        self.executor = backends.make_executor(backend, self.program, self.fixed, given.rows)
+        packings = [Packing(length[: given.rows]) for _, length in given.spans]
+        self.packed_rows = tuple(packing.count for packing in packings)
+        self.executor = backends.make_executor(
+            *(backend, self.program, self.fixed, given.rows),
+            max_packed=tuple(max(count, 1) for count in self.packed_rows),
+        )
         for name, array in given.values.items():
-            self.executor.write(name, array)
+            k = program.buffers[name].packing
+            places = slice(None) if k is None else packings[k].places(given.spans[k][0])
+            self.executor.write(name, array[places])
         self.starts = np.array([0, given.rows])
         self.hyper = np.array([given.hyper], np.float64).reshape(1, -1)
         self.results = np.zeros((1, 2 * len(program.results)))
 
-    def execute(self, position: int) -> None:
+    def execute(self, begin: int, end: int) -> None:
         g = self.given
         self.executor.run(
-            [], None, self.starts, self.hyper, self.results, g.seed, g.step, position, position + 1
+            *([], None, self.starts, self.hyper, self.results),
+            *(g.seed, g.step, begin, end, g.spans),
         )
 
     def array(self, name: str) -> Array:
         if name in self.fixed:
             return self.fixed[name]
-        return self.executor.read(name, self.given.rows)
+        return self.executor.read(name, self.given.rows, self.packed_rows)
 
 
 def _copies(program: Program, fixed: dict[str, Array]) -> dict[str, Array]:

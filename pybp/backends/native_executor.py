@@ -2,33 +2,46 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
 import pybp._core as _core
 from pybp.arrays import Array, aligned_empty, element_type
-from pybp.program.ops import N, Op
+from pybp.program.ops import Loop, Op, Shape
 from pybp.program.plan import make_plan
-from pybp.program.program import DATA_ROLES, Buffer, Program
+from pybp.program.program import DATA_ROLES, Buffer, Program, run_time_sizes
 
 
 class NativeExecutor:
     """Runs a program in C++; the parameters are those of ``NumpyExecutor``."""
 
     def __init__(
-        self, program: Program, fixed: dict[str, Array], max_rows: int, *, keep_forward: bool
+        self,
+        program: Program,
+        fixed: dict[str, Array],
+        max_rows: int,
+        *,
+        max_packed: tuple[int, ...],
+        keep_forward: bool,
     ) -> None:
         self.program = program
-        self.max_rows = max_rows
-        plan = make_plan(program, max_rows, keep_forward=keep_forward)
+        self.max_rows, self.max_packed = max_rows, max_packed
+        plan = make_plan(program, max_rows, max_packed=max_packed, keep_forward=keep_forward)
         layout = _Layout(program, list(fixed), plan.offsets, plan.aliases)
         self._offsets = {
             name: plan.offsets.get(plan.aliases.get(name, name), -1) for name in program.buffers
         }
         self._work = aligned_empty(plan.size, np.uint8)  # no op reads what none has written
         self._core = _core.Executor(
-            program.dtype, layout.buffers(), layout.data(), layout.ops(), max_rows
+            program.dtype,
+            layout.buffers(),
+            layout.data(),
+            layout.ops(),
+            [max_rows, *max_packed],
+            program.packings,
+            *([layout.views()] if program.views else []),
         )
         scratch = aligned_empty(self._core.scratch_bytes, np.uint8)
         self._core.bind([*fixed.values(), self._work], scratch)
@@ -39,17 +52,19 @@ class NativeExecutor:
         """The number of steps that the last run finished."""
         return self._core.steps_done
 
-    def read(self, name: str, rows: int) -> Array:
+    def read(self, name: str, rows: int, packed_rows: Sequence[int] = ()) -> Array:
         """Return a copy of a value."""
-        return self._view(name, rows).copy()
+        shape = self.program.buffers[name].full_shape(run_time_sizes(rows, packed_rows))
+        return self._view(name, shape).copy()
 
     def write(self, name: str, value: Array) -> None:
         """Set a value that the caller provides."""
-        self._view(name, len(value))[...] = value
-
-    def _view(self, name: str, rows: int) -> Array:
         buffer = self.program.buffers[name]
-        shape = tuple(rows if extent == N else extent for extent in buffer.shape)
+        shape = (len(value), *buffer.shape[1:]) if buffer.batched else buffer.shape
+        self._view(name, shape)[...] = value
+
+    def _view(self, name: str, shape: Shape) -> Array:
+        buffer = self.program.buffers[name]
         dtype = element_type(buffer.dtype, self.program.dtype)
         size = int(np.prod(shape, dtype=np.int64)) * np.dtype(dtype).itemsize
         offset = self._offsets[name]
@@ -59,7 +74,8 @@ class NativeExecutor:
 class _Layout:
     """Translates names into what the extension takes: slots, byte offsets, buffer indices.
 
-    Slots: one for each fixed array, then the workspace, then one for each data buffer.
+    Slots: one for each fixed array, then the workspace, then one for each data buffer, then one for
+    each view.
     """
 
     def __init__(
@@ -76,6 +92,8 @@ class _Layout:
         self.data_slots = {
             buffer.name: self.work + 1 + i for i, buffer in enumerate(program.of_role(*DATA_ROLES))
         }
+        first_view = self.work + 1 + len(self.data_slots)
+        self.view_slots = {name: first_view + i for i, name in enumerate(program.views)}
         self.offsets = offsets
         self.aliases = aliases
 
@@ -96,6 +114,12 @@ class _Layout:
             for buffer in self.program.of_role(*DATA_ROLES)
         ]
 
+    def views(self) -> list[tuple[int, int, int]]:
+        return [
+            (self.index[name], self.index[view.of], self.index[view.start] if view.start else -1)
+            for name, view in self.program.views.items()
+        ]
+
     def ops(self) -> list[tuple[str, dict[str, Any]]]:
         return [(op.kind, self._fields(op)) for op in self.program.ops]
 
@@ -105,10 +129,15 @@ class _Layout:
             return self.fixed[name], 0
         if name in self.data_slots:
             return self.data_slots[name], 0
+        if name in self.view_slots:
+            return self.view_slots[name], 0
         return self.work, self.offsets[name]
 
     def _fields(self, op: Op) -> dict[str, Any]:
         fields = op.to_dict()
         for field in (*op.reads, *op.writes):
             fields[field] = self.index[fields[field]] if fields[field] else -1
+        if isinstance(op, Loop):
+            for field in ("taken", "made"):
+                fields[field] = tuple(self.index[name] for name in fields[field])
         return fields

@@ -10,10 +10,11 @@ from typing import Any
 
 import numpy as np
 
-from pybp.arrays import Array, element_type
+from pybp.arrays import FLOAT_TYPES, Array, element_type
 from pybp.backends.numpy_ops import NUMPY_OPS
 from pybp.backends.numpy_step import Step
-from pybp.program.ops import Op
+from pybp.program.ops import Loop, Op
+from pybp.program.packing import Packing
 from pybp.program.program import Buffer, Program
 
 
@@ -26,17 +27,24 @@ class NumpyExecutor:
         A verified program.
     fixed : dict
         Buffer name -> array, for the parameters, gradients, states and constants.
-    max_rows : int
-        The largest number of samples in a step; only the native executor needs it.
+    max_rows, max_packed : int, tuple of int
+        The most samples, and time steps of each packing, in a step; only the native executor needs
+        them.
     keep_forward : bool
         Whether forward values outlive the backward part; here they always do.
     """
 
     def __init__(
-        self, program: Program, fixed: dict[str, Array], max_rows: int, *, keep_forward: bool
+        self,
+        program: Program,
+        fixed: dict[str, Array],
+        max_rows: int,
+        *,
+        max_packed: tuple[int, ...],
+        keep_forward: bool,
     ) -> None:
         self.program = program
-        self.max_rows = max_rows
+        self.max_rows, self.max_packed = max_rows, max_packed
         self.steps_done = 0
         self._values: dict[str, Any] = dict(fixed)
         self._data = program.of_role("input", "target", "weight", "output")
@@ -52,23 +60,30 @@ class NumpyExecutor:
         first_step: int,
         begin: int,
         end: int,
+        spans: Sequence[tuple[Array, Array]] = (),
     ) -> None:
         """Run ops[begin:end] for each step: see ``pybp.backends.Executor``."""
         self.steps_done = 0
         results.fill(0)
-        ops = self.program.ops[begin:end]
+        self.program.check_range(begin, end)
         for s in range(len(starts) - 1):
-            rows: Any = slice(starts[s], starts[s + 1])
+            rows = np.arange(starts[s], starts[s + 1])
             if order is not None:
                 rows = order[rows]
-            step = Step(seed, first_step + s, hyper[s], results[s])
-            self._take(data, rows)
-            for op in ops:
-                self._execute(op, step)
-            self._deliver(data, int(starts[s]))
+            packings = tuple(Packing(length[rows]) for _, length in spans)
+            step = Step(
+                *(seed, first_step + s, hyper[s], results[s], len(rows), packings),
+                real=FLOAT_TYPES[self.program.dtype],
+            )
+            places = [p.places(first[rows]) for p, (first, _) in zip(packings, spans, strict=True)]
+            self._take(data, rows, places)
+            for place, op in self.program.outer():
+                if begin <= place < end:
+                    self._execute(op, step)
+            self._deliver(data, int(starts[s]), places)
             self.steps_done += 1
 
-    def read(self, name: str, rows: int) -> Array:
+    def read(self, name: str, rows: int, packed_rows: Sequence[int] = ()) -> Array:
         """Return a copy of a value."""
         return np.array(self._values[name])
 
@@ -79,12 +94,16 @@ class NumpyExecutor:
     def _type(self, buffer: Buffer) -> type[np.generic]:
         return element_type(buffer.dtype, self.program.dtype)
 
-    def _take(self, data: Sequence[Array | None], rows: Any) -> None:
+    def _take(self, data: Sequence[Array | None], rows: Array, places: list[Array]) -> None:
         for buffer, array in zip(self._data, data, strict=True):
             if buffer.role != "output" and array is not None:
-                self._values[buffer.name] = array[rows].astype(self._type(buffer))
+                at = rows if buffer.packing is None else places[buffer.packing]
+                self._values[buffer.name] = array[at].astype(self._type(buffer))
 
     def _execute(self, op: Op, step: Step) -> None:
+        if isinstance(op, Loop):
+            self._loop(op, step)
+            return
         arrays = {
             field: self._values.get(getattr(op, field))
             for field in (*op.reads, *op.writes)
@@ -99,8 +118,40 @@ class NumpyExecutor:
             else:
                 self._values[name][...] = array  # a view that the caller holds
 
-    def _deliver(self, data: Sequence[Array | None], start: int) -> None:
+    def _loop(self, loop: Loop, step: Step) -> None:
+        """Run the ops of a loop at each time step, on views of the rows of that step."""
+        body = self.program.body(loop)
+        packing = step.packings[loop.packing]
+        for name in set(loop.made) - set(loop.taken):
+            buffer = self.program.buffers[name]
+            if buffer.role in ("value", "output"):
+                shape = (packing.count, *buffer.shape[1:])
+                self._values[name] = np.zeros(shape, self._type(buffer))
+        steps = range(len(packing.sizes))
+        for t in reversed(steps) if loop.backward else steps:
+            self._set_views(body, packing, t)
+            for op in body:
+                self._execute(op, step._replace(rows=int(packing.sizes[t])))
+
+    def _set_views(self, body: list[Op], packing: Packing, t: int) -> None:
+        first, size = packing.offsets[t], packing.sizes[t]
+        for name in (name for op in body for name in (*op.inputs(), *op.outputs())):
+            view = self.program.views.get(name)
+            if view is None:
+                continue
+            if not view.start:
+                rows = self._values[view.of][first : first + size]
+            elif t == 0:
+                rows = self._values[view.start][:size]
+            else:
+                rows = self._values[view.of][packing.offsets[t - 1] :][:size]
+            self._values[name] = rows
+
+    def _deliver(self, data: Sequence[Array | None], start: int, places: list[Array]) -> None:
         for buffer, array in zip(self._data, data, strict=True):
             if buffer.role == "output" and array is not None:
                 value = self._values[buffer.name]
-                array[start : start + len(value)] = value
+                if buffer.packing is None:
+                    array[start : start + len(value)] = value
+                else:
+                    array[places[buffer.packing]] = value

@@ -33,7 +33,9 @@ def log_softmax(x: Array, axis: int = -1) -> Array:
     return shifted - np.log(np.sum(np.exp(shifted), axis=axis, keepdims=True))
 
 
-def loss_op(op: Loss, arrays: dict[str, Any]) -> tuple[dict[str, Array], float, float]:
+def loss_op(
+    op: Loss, arrays: dict[str, Any], samples: int
+) -> tuple[dict[str, Array], float, float]:
     """Return what the op writes (dy, losses), and its two results."""
     p = arrays["prediction"]
     losses, slopes, counts = LOSS_TERMS[type(op)](op, arrays, p, arrays["target"])
@@ -45,6 +47,8 @@ def loss_op(op: Loss, arrays: dict[str, Any]) -> tuple[dict[str, Array], float, 
     # a position that weighs 0 counts nothing, even where its loss is NaN or infinite
     losses = np.where(by_position == 0, 0, op.scale * by_position * losses).astype(p.dtype)
     divisor = _divisor(op.reduction, by_position * counts, w)
+    if op.reduction == "samples":
+        divisor = float(samples)
     factor = op.scale / divisor if divisor else 0.0
     dy = np.where(by_element == 0, 0, factor * by_element * slopes).astype(p.dtype)
     return {"dy": dy, "losses": losses}, float(np.sum(losses, dtype=np.float64)), divisor

@@ -13,9 +13,13 @@ from collections.abc import Callable
 import numpy as np
 
 from pybp.backends.numpy_conv import CONV_OPS
+from pybp.backends.numpy_embedding import EMBEDDING_OPS, by_rows
+from pybp.backends.numpy_loop import LOOP_OPS
 from pybp.backends.numpy_losses import log_softmax, loss_op
 from pybp.backends.numpy_norm import NORM_OPS
 from pybp.backends.numpy_pool import POOL_OPS
+from pybp.backends.numpy_recurrent import RECURRENT_OPS
+from pybp.backends.numpy_sequence import SEQUENCE_OPS
 from pybp.backends.numpy_step import Arrays, Step, accumulated, activation, slope
 from pybp.program.ops import (
     SGD,
@@ -36,6 +40,7 @@ from pybp.program.ops import (
     LabelLoss,
     Loss,
     MoveChannels,
+    Multiply,
     NormLoss,
     Op,
     Reshape,
@@ -103,6 +108,10 @@ def _add(op: Add, a: Arrays, step: Step) -> Arrays:
     return {"y": activation(op.activation, op.alpha, 0.0, a["a"] + a["b"])}
 
 
+def _multiply(op: Multiply, a: Arrays, step: Step) -> Arrays:
+    return {"y": a["a"] * a["b"]}
+
+
 def _bias(op: Bias, a: Arrays, step: Step) -> Arrays:
     return {"y": activation(op.activation, op.alpha, 0.0, a["x"] + a["b"])}
 
@@ -118,7 +127,7 @@ def _move_channels(op: MoveChannels, a: Arrays, step: Step) -> Arrays:
 
 
 def _loss(op: Loss, a: Arrays, step: Step) -> Arrays:
-    written, total, divisor = loss_op(op, a)
+    written, total, divisor = loss_op(op, a, step.rows)
     step.results[op.result] += total
     step.results[op.result + 1] += divisor
     return written
@@ -188,19 +197,24 @@ NUMPY_OPS: dict[type[Op], Callable[..., Arrays]] = {
     Dropout: _dropout,
     Reshape: _reshape,
     Add: _add,
+    Multiply: _multiply,
     Bias: _bias,
     BiasGrad: _bias_grad,
     MoveChannels: _move_channels,
     **CONV_OPS,
     **POOL_OPS,
     **NORM_OPS,
+    **RECURRENT_OPS,
+    **SEQUENCE_OPS,
+    **LOOP_OPS,
+    **EMBEDDING_OPS,
     ElementwiseLoss: _loss,
     BCEWithLogitsLoss: _loss,
     NormLoss: _loss,
     LabelLoss: _loss,
     DistributionLoss: _loss,
     Accuracy: _accuracy,
-    SGD: _sgd,
+    SGD: by_rows(_sgd),
     SGDDense: _sgd_dense,
-    Adam: _adam,
+    Adam: by_rows(_adam),
 }

@@ -8,6 +8,7 @@ import numpy as np
 
 from pybp.arrays import Array
 from pybp.backends.numpy_activations import ACTIVATION_FUNCTIONS
+from pybp.program.packing import Packing
 
 
 class Step(NamedTuple):
@@ -17,6 +18,9 @@ class Step(NamedTuple):
     number: int
     hyper: Array  # [k], in the order of the update op's ``hyper``
     results: Array  # [m], float64
+    rows: int  # samples
+    packings: tuple[Packing, ...]
+    real: type[np.floating[Any]]  # the float type of the program
 
 
 Arrays = dict[str, Any]  # the arrays of an op, by field

@@ -13,6 +13,7 @@ from pybp.program.ops import (
     Add,
     BatchNorm,
     Bias,
+    Concat,
     Dense,
     Dropout,
     LayerNorm,
@@ -31,9 +32,9 @@ _HINT = "channels_first=False keeps the order of pybp"
 class ChannelOrder:
     """The images of a program, and which flat values have the order of an image's features.
 
-    An image is a value with two axes of space, or with one where a convolution or a pool reads or
-    makes it. A flat value has an image's order from ``Flatten`` on through all ops that act feature
-    by feature, and in the same way before a ``Reshape`` into an image.
+    An image is a value with two axes of space that is not made of ids, and whatever a convolution
+    or a pool reads or makes. A flat value has an image's order from ``Flatten`` on through all ops
+    that act feature by feature, and in the same way before a ``Reshape`` into an image.
 
     Parameters
     ----------
@@ -56,6 +57,7 @@ class ChannelOrder:
     def __init__(self, program: Program) -> None:
         self._program = program
         self.images = {name for name in program.buffers if len(self._sample(name)) == 3}
+        self.images -= _made_of_ids(program)
         self.flat: dict[str, Shape] = {}
         for op in program.ops:
             if isinstance(op, MoveChannels):
@@ -82,6 +84,8 @@ class ChannelOrder:
             self._learn_reshape(op)
         elif isinstance(op, _FEATURE_BY_FEATURE):
             self._learn_same(op, _same_features(op))
+        elif isinstance(op, Concat) and self.images & {op.a, op.b, op.y}:
+            self.images |= {op.a, op.b, op.y}
         return before != (len(self.images), len(self.flat))
 
     def _learn_reshape(self, op: Reshape) -> None:
@@ -107,17 +111,41 @@ class ChannelOrder:
             )
 
     def _check(self, op: Op) -> None:
-        """Refuse an op that reads a flattened image and may mix its features."""
+        """Refuse an op that reads an image, flattened or not, and may mix its features."""
         if isinstance(op, (Dense, *_FEATURE_BY_FEATURE)):
             return
-        if isinstance(op, Reshape) and (op.y in self.flat or op.y in self.images):
+        if isinstance(op, Reshape):
+            self._check_reshape(op)
             return
         for name in op.inputs():
             if math.prod(self.flat.get(name, ())[:-1]) > 1:
-                raise ValueError(
-                    f"{op.kind} reads a flattened image, and in which order PyTorch has its "
-                    f"features after that is not known; {_HINT}"
-                )
+                raise _unknown(op, "a flattened image")
+
+    def _check_reshape(self, op: Reshape) -> None:
+        if op.y in self.flat:
+            return
+        if math.prod(self.flat.get(op.x, ())[:-1]) > 1 and op.y not in self.images:
+            raise _unknown(op, "a flattened image")
+        x, y = self._sample(op.x), self._sample(op.y)
+        if op.x in self.images and len(y) > 1 and x[-1] not in (1, math.prod(x), y[-1]):
+            raise _unknown(op, "an image")  # the channels leave the last axis
+
+
+def _made_of_ids(program: Program) -> set[str]:
+    """Return the values that depend on ids: PyTorch too has the size of an embedding last."""
+    made = {buffer.name for buffer in program.of_role("input") if buffer.dtype == "int32"}
+    for op in program.ops:
+        if not made.isdisjoint(op.inputs()):
+            made.update(op.outputs())
+    return made
+
+
+def _unknown(op: Op, what: str) -> ValueError:
+    """Return the error of an op that reads an image in a way that has no counterpart."""
+    return ValueError(
+        f"{op.kind} reads {what}, and in which order PyTorch has its features after that is not "
+        f"known; {_HINT}"
+    )
 
 
 _FEATURE_BY_FEATURE = (Activate, Add, BatchNorm, Bias, Dropout, LayerNorm, Softmax)

@@ -40,7 +40,8 @@ def load_state_dict(
         ``model.state_dict()``, the same with NumPy arrays, or the name of a safetensors file.
     names : mapping, optional
         Name here -> name in PyTorch, of layers (``{"0": "features.0"}``) or single arrays
-        (``{"0.weight": "w"}``). All other names are the same on both sides.
+        (``{"0.weight": "w"}``); ``{"0": ""}`` where the model is just this layer. All other names
+        are the same on both sides.
     channels_first : bool
         Whether the model flattens images (channels, height, width), as PyTorch does; the rows of a
         Linear after a Flatten are then put into the order of pybp.
@@ -207,7 +208,7 @@ def _their_names(ours: list[str], names: Names) -> dict[str, str]:
         lead = next((lead for lead in leads if lead in names), None)
         theirs[name] = name
         if lead is not None:
-            theirs[name] = names[lead] + name[len(lead) :]
+            theirs[name] = (names[lead] + name[len(lead) :]).removeprefix(".")
             unused.discard(lead)
     if unused:
         raise ValueError(

@@ -8,10 +8,15 @@ convolution         (*kernel, in / groups,    (out, in / groups,
                     out)                      *kernel)
 transposed          (*kernel, out / groups,   (in, out / groups,
 convolution         in)                       *kernel)
+recurrent layers    (in, gates * units),      (gates * units, in),
+                    (units, gates * units)    (gates * units, units)
+embeddings          (count, size)             the same
 norms, biases       (channels,)               the same
 LayerNorm of an     (*space, channels)        (channels, *space)
 image
 ==================  ========================  =========================
+
+The gates of an LSTM (i, f, g, o) and of a GRU (r, z, n) have one order on both sides.
 
 The features of a flattened image are another axis of this kind: see ``ChannelOrder``.
 """
@@ -30,8 +35,11 @@ from pybp.program.ops import (
     Conv,
     ConvGradInput,
     Dense,
+    Embedding,
+    EmbeddingBag,
     LayerNorm,
     Op,
+    Recurrent,
     Shape,
 )
 from pybp.program.program import Program
@@ -108,6 +116,12 @@ def _of_op(op: Op, program: Program, order: ChannelOrder | None) -> dict[str, La
     if isinstance(op, LayerNorm):
         inner = _inner(op, program, order)
         return {op.gamma: inner, op.beta: inner}
+    if isinstance(op, Recurrent):
+        wide = program.shape(op.w_ih)[-1:]
+        matrices = {w: _matrix(program.shape(w)[:1], wide) for w in (op.w_ih, op.w_hh)}
+        return matrices | {op.b_ih: _vector(wide), op.b_hh: _vector(wide)}
+    if isinstance(op, Embedding | EmbeddingBag):
+        return {op.w: _same(program.shape(op.w))}
     return {}
 
 
@@ -125,6 +139,10 @@ def _channels_first(split: Shape, start: int = 0) -> tuple[int, ...]:
 
 def _vector(split: Shape) -> Layout:
     return Layout(split, (), _channels_first(split), (int(np.prod(split)),))
+
+
+def _same(shape: Shape) -> Layout:
+    return Layout(shape, (), tuple(range(len(shape))), shape)
 
 
 def _matrix(rows: Shape, columns: Shape) -> Layout:

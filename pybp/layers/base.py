@@ -25,8 +25,10 @@ class Layer(Record):
     """
 
     merges: ClassVar[bool] = False  # whether it reads several values
+    sequence: ClassVar[bool] = False  # whether it reads sequences, packed
+    takes_ids: ClassVar[bool] = False  # whether it reads ids, whole numbers
 
-    def __call__(self, value: Any, *others: Any) -> Value:
+    def __call__(self, value: Any, *others: Any) -> Any:
         """Return what the layer makes of a symbolic value (of a list of them, if it merges).
 
         Raises
@@ -38,6 +40,14 @@ class Layer(Record):
             name = type(self).__name__
             raise TypeError(f"{name}()(...) takes one value, or a list of values: {name}()([a, b])")
         given = tuple(value) if isinstance(value, list | tuple) else (value,)
+        self.check_symbolic(given)
+        if isinstance(value, list | tuple) != self.merges:
+            wanted = "a list of values" if self.merges else "one value"
+            raise TypeError(f"{type(self).__name__} takes {wanted}, got {len(given)} in {value!r}")
+        return self._values(given)
+
+    def check_symbolic(self, given: Sequence[Any]) -> None:
+        """Refuse what is neither an ``Input`` nor a value that a layer has returned."""
         for one in given:
             if not isinstance(one, Value) and not (isinstance(one, Layer) and one.is_source()):
                 raise TypeError(
@@ -45,10 +55,12 @@ class Layer(Record):
                     f"on what a layer has returned, got {type(one).__name__}; net.predict takes "
                     "arrays"
                 )
-        if isinstance(value, list | tuple) != self.merges:
-            wanted = "a list of values" if self.merges else "one value"
-            raise TypeError(f"{type(self).__name__} takes {wanted}, got {len(given)} in {value!r}")
-        return Value(self, given)
+
+    def _values(self, given: tuple[Any, ...]) -> Any:
+        """Return what one use of the layer writes: a value, or a tuple of them."""
+        use = Use(self, given)
+        values = tuple(Value(use, i) for i in range(self.output_count()))
+        return values if len(values) > 1 else values[0]
 
     def is_source(self) -> bool:
         """Tell whether the layer is itself a symbolic value: an ``Input`` is."""
@@ -80,14 +92,50 @@ class Layer(Record):
         """
         raise NotImplementedError
 
-    def lower_many(self, builder: Builder, values: Sequence[str], path: str) -> str:
-        """Append the forward ops for all values that the layer reads: one, for most layers."""
+    def lower_many(
+        self, builder: Builder, values: Sequence[str], path: str
+    ) -> str | tuple[str, ...]:
+        """Append the forward ops for all values that the layer reads: one, for most layers.
+
+        Returns
+        -------
+        str or tuple of str
+            What the layer writes: one value, or ``output_count()`` of them.
+        """
         (x,) = values
         return self.lower(builder, x, path)
 
+    def by_rows(self) -> bool:
+        """Tell whether the layer acts on the last axis alone, so on each time step by itself."""
+        return False
 
-class Value:
-    """A symbolic value: what a layer makes of the values it was called on.
+    def id_count(self) -> int:
+        """Return how many ids there are, for a layer that takes ids."""
+        return 0
+
+    def takes_weights(self) -> bool:
+        """Tell whether the ids that a layer takes may come with factors."""
+        return False
+
+    def may_be_empty(self) -> bool:
+        """Tell whether a layer that reads sequences takes some without time steps."""
+        return False
+
+    def sequence_count(self) -> int:
+        """Return how many of the values that it reads are sequences: the first ones."""
+        return 1
+
+    def keeps_steps(self) -> bool:
+        """Tell whether a layer that reads sequences writes one: a row for each time step."""
+        return True
+
+    def output_count(self) -> int:
+        """Return how many values the layer writes."""
+        return 1
+
+
+class Use:
+    """One call of a layer on symbolic values.
 
     Attributes
     ----------
@@ -96,7 +144,7 @@ class Value:
     inputs : tuple of Value or Input
         What it was called on.
     number : int
-        The order in which values were made; a value comes after those it is made from.
+        The order of the calls; a call comes after those that made what it reads.
     """
 
     def __init__(self, layer: Layer, inputs: tuple[Any, ...]) -> None:
@@ -104,8 +152,16 @@ class Value:
         self.inputs = inputs
         self.number = next(_numbers)
 
+
+class Value:
+    """A symbolic value: one of those that a use of a layer writes."""
+
+    def __init__(self, use: Use, index: int) -> None:
+        self.use = use
+        self.index = index
+
     def __repr__(self) -> str:
-        return f"<value of {self.layer!r}>"
+        return f"<value of {self.use.layer!r}>"
 
     def __iter__(self) -> Any:
         raise TypeError("a symbolic value holds no numbers and can't be unpacked")

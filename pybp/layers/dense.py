@@ -38,6 +38,10 @@ class Linear(Layer):
         check_count(self, "units", self.units)
         check_initializers(self, self.weight_init, self.bias_init)
 
+    def by_rows(self) -> bool:
+        """Tell that the layer acts on the last axis alone."""
+        return True
+
     def lower(self, builder: Builder, x: str, path: str) -> str:
         """Lower to one dense op."""
         shape = builder.shape(x)

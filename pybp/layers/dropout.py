@@ -31,6 +31,10 @@ class Dropout(Layer):
     def _check(self) -> None:
         check_probability(self, self.p)
 
+    def by_rows(self) -> bool:
+        """Tell whether the layer acts on each number by itself."""
+        return not self._per_channel
+
     def lower(self, builder: Builder, x: str, path: str) -> str:
         """Lower to a dropout op in training, to nothing in evaluation."""
         if not builder.training or self.p == 0:

@@ -55,6 +55,10 @@ class BatchNorm(Layer):
         if not 0 <= self.momentum <= 1:
             raise ValueError(f"BatchNorm: momentum must lie in [0, 1], got {self.momentum!r}")
 
+    def by_rows(self) -> bool:
+        """Tell that the layer acts on the last axis alone."""
+        return True
+
     def lower(self, builder: Builder, x: str, path: str) -> str:
         """Lower to the batch's moments where they are needed, and to the normalisation."""
         shape = builder.shape(x)
@@ -126,6 +130,10 @@ class LayerNorm(Layer):
             return
         if not axes or any(isinstance(a, bool) or not isinstance(a, int) for a in axes):
             raise TypeError(f"LayerNorm: axes must be whole numbers, got {self.axes!r}")
+
+    def by_rows(self) -> bool:
+        """Tell whether the layer acts on the last axis alone."""
+        return self.axes in (None, -1, (-1,))
 
     def lower(self, builder: Builder, x: str, path: str) -> str:
         """Lower to one op."""

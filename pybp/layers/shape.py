@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 from pybp.layers.base import Layer
 from pybp.program.builder import Builder
@@ -10,6 +11,7 @@ from pybp.program.ops import MoveChannels
 from pybp.program.ops import Reshape as ReshapeOp
 
 LAYOUTS = ("channels_last", "channels_first")
+DTYPES = ("float32", "float64", "int32", "int64")
 
 
 class Input(Layer):
@@ -18,9 +20,11 @@ class Input(Layer):
     Parameters
     ----------
     shape : tuple of int
-        Shape of one sample, without the batch axis.
-    dtype : {"float32", "float64"}, optional
-        The net's, if it is given: arrays of any real dtype are converted to that.
+        Shape of one sample, without the batch axis. None as the first size stands for any number
+        of time steps, where recurrent layers read the input.
+    dtype : {"float32", "float64", "int32", "int64"}, optional
+        The net's, if it is a float type: arrays of any real dtype are converted to that. Integer
+        types say that the samples are ids; arrays of any integer dtype are taken.
     layout : {"channels_last", "channels_first"}, optional
         Where the channels of the arrays stand. "channels_first" takes samples (channels, ...) and
         moves the channels to the end at the start of the net. With the default, channels last,
@@ -30,7 +34,7 @@ class Input(Layer):
         Name of the input.
     """
 
-    shape: tuple[int, ...]
+    shape: tuple[Any, ...]
     dtype: str | None = None
     layout: str | None = None
     name: str | None = None
@@ -42,13 +46,14 @@ class Input(Layer):
         shape = self.shape
         if not isinstance(shape, tuple):
             raise TypeError(f"Input: shape must be a tuple such as (28, 28, 1), got {shape!r}")
-        for size in shape:
+        sizes = shape[1:] if shape[:1] == (None,) else shape
+        for size in sizes:
             if isinstance(size, bool) or not isinstance(size, int):
                 raise TypeError(f"Input: shape must hold whole numbers, got {shape!r}")
-        if any(size < 1 for size in shape):
+        if any(size < 1 for size in sizes):
             raise ValueError(f"Input: sizes must be >= 1, got {shape}")
-        if self.dtype not in (None, "float32", "float64"):
-            raise ValueError(f'Input: dtype is "float32" or "float64", got {self.dtype!r}')
+        if self.dtype not in (None, *DTYPES):
+            raise ValueError(f"Input: dtype is one of {', '.join(DTYPES)}, got {self.dtype!r}")
         if self.layout not in (None, *LAYOUTS):
             raise ValueError(f"Input: layout is one of {', '.join(LAYOUTS)}, got {self.layout!r}")
         if self.layout == "channels_first" and len(shape) < 2:
@@ -63,11 +68,17 @@ class Input(Layer):
     def lower(self, builder: Builder, x: str, path: str) -> str:
         """Lower to a move of the channels, or to nothing."""
         shape, dtype = builder.shape(x), builder.program.dtype
-        if shape != self.shape:
+        if builder.packing(x) is None and shape != self.shape:
             raise ValueError(
                 f"layer {path} (Input) takes samples of shape {self.shape}, got {shape}"
             )
-        if self.dtype not in (None, dtype):
+        holds_ids = builder.program.buffers[x].dtype == "int32"
+        if self.dtype is not None and self.dtype.startswith("int") != holds_ids:
+            held = "ids" if holds_ids else "real numbers"
+            raise ValueError(
+                f"layer {path} (Input) has dtype {self.dtype}, but its readers take {held}"
+            )
+        if not holds_ids and self.dtype not in (None, dtype):
             raise ValueError(f"layer {path} (Input) has dtype {self.dtype}, the net has {dtype}")
         if self.layout != "channels_first":
             return x

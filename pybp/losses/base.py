@@ -43,7 +43,7 @@ class Loss(Record):
                 f"got {self.reduction!r}"
             )
 
-    def target(self, y: Array, shape: Shape) -> Target:
+    def target(self, y: Array, shape: Any) -> Target:
         """Check a target array against predictions whose samples have this shape.
 
         Raises
@@ -55,7 +55,7 @@ class Loss(Record):
         """
         return _same_shape(self, y, shape)
 
-    def constants(self, shape: Shape) -> dict[str, Any]:
+    def constants(self, shape: Any) -> dict[str, Any]:
         """Return the arrays that belong to the loss itself, for predictions of this shape."""
         return {}
 
@@ -137,10 +137,14 @@ def add_loss(
     dy, losses : str
         Names for the gradient and the unreduced losses, "" where they aren't wanted.
     """
-    program.add_buffer("target", (N, *target.shape), roles[0], target.dtype)
+    leading = program.shape(prediction)[0]
+    program.add_buffer("target", (leading, *target.shape), roles[0], target.dtype)
     if weight is not None:
-        program.add_buffer("weight", (N, *weight), roles[1])
+        program.add_buffer("weight", (leading, *weight), roles[1])
     for name, array in loss.constants(program.shape(prediction)[1:]).items():
         program.add_buffer(name, array.shape, "constant")
     operands = Operands(prediction, "target", "" if weight is None else "weight", dy, losses)
-    program.append(loss.op(operands, target, program.add_result("loss")))
+    op = loss.op(operands, target, program.add_result("loss"))
+    if leading != N and op.reduction == "batch":
+        op = op.replace(reduction="samples")
+    program.append(op)

@@ -29,14 +29,8 @@ def add_gradient(
         Buffer -> name of its gradient, for all that were reached.
     """
     wanted = {buffer.name for buffer in program.of_role("param")} | set(inputs)
-    for op in program.ops:
-        if wanted.intersection(op.inputs()):
-            wanted.update(op.outputs())
-    walk = Walk(program, wanted)
+    walk = Walk(program, wanted, GRADIENTS)
     for value, gradient in seeds.items():
         walk.share(value, gradient)
-    for op in reversed(tuple(program.ops)):
-        row = GRADIENTS.get(type(op))
-        if row is not None and any(walk.of(name) for name in op.outputs()):
-            row(walk, op)
+    walk.run()
     return walk.known

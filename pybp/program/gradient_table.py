@@ -10,6 +10,9 @@ from collections.abc import Callable
 from typing import Any
 
 from pybp.program.activations import slope_from_output
+from pybp.program.gradient_embedding import EMBEDDING_GRADIENTS
+from pybp.program.gradient_loop import LOOP_GRADIENTS
+from pybp.program.gradient_recurrent import RECURRENT_GRADIENTS
 from pybp.program.ops import (
     Activate,
     ActivateGrad,
@@ -35,6 +38,7 @@ from pybp.program.ops import (
     MaxPool,
     MaxPoolGrad,
     MoveChannels,
+    Multiply,
     Op,
     Reshape,
     Softmax,
@@ -201,6 +205,13 @@ def _add(walk: Walk, op: Add) -> None:
             walk.share(name, dy)
 
 
+def _multiply(walk: Walk, op: Multiply) -> None:
+    dy = walk.of(op.y)
+    for name, other in ((op.a, op.b), (op.b, op.a)):
+        if name in walk.wanted:
+            walk.append(Multiply(dy, other, walk.give(name)))
+
+
 def _bias(walk: Walk, op: Bias) -> None:
     dy = walk.of_output(op)
     (db,), accumulate = walk.give_parameters(op.b)
@@ -249,10 +260,14 @@ GRADIENTS: dict[type[Op], Callable[[Walk, Any], None]] = {
     BatchNorm: _batch_norm,
     LayerNorm: _layer_norm,
     Add: _add,
+    Multiply: _multiply,
     Bias: _bias,
     MoveChannels: _move_channels,
     Activate: _activate,
     Softmax: _softmax,
     Dropout: _dropout,
     Reshape: _reshape,
+    **RECURRENT_GRADIENTS,
+    **LOOP_GRADIENTS,
+    **EMBEDDING_GRADIENTS,
 }

@@ -1,16 +1,19 @@
 """The memory plan: where each value of a program lies in one workspace.
 
 A value is alive from the op that writes it to the last op that reads it; two values may share
-bytes when they are never alive together. The NumPy executor ignores all of this, so an error here
-shows as a difference between the executors.
+bytes when they are never alive together. All that the ops of a loop touch is alive from its first
+op to its last. The NumPy executor ignores all of this, so an error here shows as a difference
+between the executors.
 """
 
 from __future__ import annotations
 
+import math
+from collections.abc import Iterator
 from typing import NamedTuple
 
-from pybp.program.ops import N, Reshape
-from pybp.program.program import Buffer, Program
+from pybp.program.ops import Loop, Op, Reshape
+from pybp.program.program import Buffer, Program, run_time_sizes
 
 ELEMENT_BYTES = {"float64": 8, "float32": 4, "int32": 4, "uint8": 1}
 ALIGNMENT = 64  # bytes: one cache line, one AVX-512 vector
@@ -36,14 +39,23 @@ class _Interval(NamedTuple):
     size: int
 
 
-def make_plan(program: Program, max_rows: int, *, keep_forward: bool = False) -> Plan:
+def make_plan(
+    program: Program,
+    max_rows: int,
+    *,
+    max_packed: tuple[int, ...] = (),
+    keep_forward: bool = False,
+) -> Plan:
     """Plan the workspace of a program for at most ``max_rows`` samples.
+
+    ``max_packed`` holds the most time steps of each packing.
 
     ``keep_forward`` keeps all values of the forward part until the end, so that the backward part
     can run several times.
     """
     aliases = _aliases(program)
-    intervals = _intervals(program, aliases, max_rows, keep_forward)
+    capacity = run_time_sizes(max_rows, max_packed)
+    intervals = _intervals(program, aliases, capacity, keep_forward)
     offsets, size = _first_fit(intervals)
     return Plan(offsets, aliases, size)
 
@@ -51,37 +63,44 @@ def make_plan(program: Program, max_rows: int, *, keep_forward: bool = False) ->
 def _aliases(program: Program) -> dict[str, str]:
     aliases: dict[str, str] = {}
     for op in program.ops:
-        if isinstance(op, Reshape) and program.buffers[op.y].role == "value":
+        if not isinstance(op, Reshape) or program.buffers[op.x].role == "view":
+            continue
+        if program.buffers[op.y].role == "value":
             aliases[op.y] = aliases.get(op.x, op.x)
     return aliases
 
 
-def buffer_bytes(buffer: Buffer, dtype: str, max_rows: int) -> int:
-    """Return the bytes a buffer needs for ``max_rows`` samples, rounded up to the alignment."""
+def buffer_bytes(buffer: Buffer, dtype: str, capacity: dict[int, int]) -> int:
+    """Return the most bytes a buffer needs, rounded up to the alignment."""
     size = ELEMENT_BYTES[dtype if buffer.dtype == "real" else buffer.dtype]
-    for extent in buffer.shape:
-        size *= max_rows if extent == N else extent
+    size *= math.prod(buffer.full_shape(capacity))
     return -(-size // ALIGNMENT) * ALIGNMENT
 
 
 def _intervals(
-    program: Program, aliases: dict[str, str], max_rows: int, keep_forward: bool
+    program: Program, aliases: dict[str, str], capacity: dict[int, int], keep_forward: bool
 ) -> list[_Interval]:
     first: dict[str, int] = {}
     last: dict[str, int] = {}
     end = len(program.ops)
-    read = {name for op in program.ops for name in op.inputs()}
-    for i, op in enumerate(program.ops):
-        for name in (*op.inputs(), *op.outputs()):
+    read = {name for op in program.ops for name in program.behind(op.inputs())}
+    for op, begin, until in _moments(program):
+        for name in program.behind([*op.inputs(), *op.outputs()]):
             root = aliases.get(name, name)
-            first.setdefault(root, i)
-            last[root] = max(i, last.get(root, i))
+            first.setdefault(root, begin)
+            last[root] = max(until, last.get(root, until))
             if name not in read:
                 last[root] = end  # nobody reads it here: it is for the caller
     written = {name for op in program.ops for name in op.outputs() if name not in aliases}
-    for buffer in program.of_role("value", "input", "target", "weight"):
+    staged = [
+        *program.of_role("value", "input", "target", "weight"),
+        *(b for b in program.of_role("output") if b.packing is not None),
+    ]
+    for buffer in staged:
         name = buffer.name
-        if name not in written:
+        if buffer.role == "output":
+            last[name] = end  # its rows go to the caller when the ops have run
+        elif name not in written:
             first[name] = 0  # filled before the first op
             last.setdefault(name, 0)
         if name not in written and buffer.role == "value":
@@ -89,10 +108,18 @@ def _intervals(
         if keep_forward and first.get(name, end) < program.backward_start:
             last[name] = end
     return [
-        _Interval(b.name, first[b.name], last[b.name], buffer_bytes(b, program.dtype, max_rows))
-        for b in program.of_role("value", "input", "target", "weight")
+        _Interval(b.name, first[b.name], last[b.name], buffer_bytes(b, program.dtype, capacity))
+        for b in staged
         if b.name not in aliases
     ]
+
+
+def _moments(program: Program) -> Iterator[tuple[Op, int, int]]:
+    """Yield each op with the places between which it runs: in a loop, those of the whole loop."""
+    for place, op in program.outer():
+        until = place + (op.count if isinstance(op, Loop) else 0)
+        for each in program.ops[place : until + 1]:
+            yield each, place, until
 
 
 def _first_fit(intervals: list[_Interval]) -> tuple[dict[str, int], int]:

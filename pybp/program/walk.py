@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from pybp.program.builder import FUSING
@@ -9,6 +10,8 @@ from pybp.program.ops import ActivateGrad, Add, Op
 from pybp.program.program import Program
 
 SLOPE_ONE = ("identity", "straight_through_relu")
+
+Rows = Mapping[type[Op], Callable[["Walk", Any], None]]
 
 
 def gradient_name(name: str) -> str:
@@ -20,14 +23,27 @@ class Walk:
     """The state of one backward walk: which gradients are wanted, known, and already summed.
 
     A value that several ops read gets a gradient from each; ``append`` adds them up.
+
+    Parameters
+    ----------
+    program : Program
+        Holds the forward ops, and receives those of the backward pass.
+    wanted : set of str
+        Buffers whose gradient is needed; what is made of them is added.
+    rows : mapping
+        The gradient table: kind of op -> function of the walk and the op.
     """
 
-    def __init__(self, program: Program, wanted: set[str]) -> None:
+    def __init__(self, program: Program, wanted: set[str], rows: Rows) -> None:
         self.program = program
-        self.wanted = wanted  # buffers whose gradient is needed
+        self.wanted = wanted
+        self.rows = rows
         self.readers: dict[str, int] = {}
         self.producers: dict[str, Op] = {}
-        for op in program.ops:
+        self._forward = [op for _, op in program.outer()]
+        for op in self._forward:
+            if wanted.intersection(op.inputs()):
+                wanted.update(op.outputs())
             for name in op.inputs():
                 self.readers[name] = self.readers.get(name, 0) + 1
             for name in op.outputs():
@@ -35,6 +51,13 @@ class Walk:
         self.sloped: set[str] = set()  # values whose gradient already holds the activation's slope
         self.known: dict[str, str] = {}
         self._parts: dict[str, str] = {}  # gradient that the next op makes -> its value
+
+    def run(self) -> None:
+        """Append the ops of all gradients, from the last forward op to the first."""
+        for op in reversed(self._forward):
+            row = self.rows.get(type(op))
+            if row is not None and any(self.of(name) for name in op.outputs()):
+                row(self, op)
 
     def of(self, name: str) -> str:
         """Return the name of the known gradient of a buffer, or "" when there is none."""
@@ -68,7 +91,7 @@ class Walk:
         if name not in self.known:
             self.known[name] = gradient
             return gradient
-        part = self._fresh(f"{gradient} part")
+        part = self.fresh(f"{gradient} part")
         self._parts[part] = name
         return part
 
@@ -96,9 +119,11 @@ class Walk:
     def append(self, op: Op) -> None:
         """Add an op of the backward pass."""
         self.program.append(op)
-        for gradient in op.outputs():
-            if gradient in self._parts:
-                self._add(self._parts.pop(gradient), gradient)
+        self._add_parts(op)
+
+    def append_loop(self, packing: int, body: Sequence[Op], *, backward: bool) -> None:
+        """Add a loop of the backward pass."""
+        self._add_parts(self.program.append_loop(packing, body, backward=backward))
 
     def amend(self, op: Op, **fields: str) -> None:
         """Let a forward op write more, for its gradient."""
@@ -107,12 +132,18 @@ class Walk:
         self.program.append(amended)  # declares the buffers
         self.program.ops[place] = self.program.ops.pop()
 
+    def _add_parts(self, op: Op) -> None:
+        for gradient in op.outputs():
+            if gradient in self._parts:
+                self._add(self._parts.pop(gradient), gradient)
+
     def _add(self, name: str, gradient: str) -> None:
-        total = self._fresh(f"{gradient_name(name)} sum")
+        total = self.fresh(f"{gradient_name(name)} sum")
         self.program.append(Add(self.known[name], gradient, total))
         self.known[name] = total
 
-    def _fresh(self, stem: str) -> str:
+    def fresh(self, stem: str) -> str:
+        """Return an unused name for a buffer."""
         name, count = stem, 1
         while name in self.program.buffers or name in self._parts:
             count += 1

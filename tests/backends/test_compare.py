@@ -10,6 +10,8 @@ import pybp as bp
 from pybp.backends import numpy_ops
 from pybp.backends.compare import Inputs, first_difference
 from pybp.program import ops
+from pybp.program.gradient import add_gradient
+from pybp.program.ops import N, packed
 from pybp.program.program import FIXED_ROLES, Program
 
 
@@ -58,3 +60,42 @@ def test_the_first_wrong_op_is_named(wrong: type[ops.Op], monkeypatch: pytest.Mo
     assert type(found.op) is wrong
     assert found.position == next(i for i, op in enumerate(program.ops) if isinstance(op, wrong))
     assert found.op.kind in str(found)
+
+
+def _packed_step() -> tuple[Program, Inputs]:
+    """Return a cell over sequences with its gradient; their steps lie apart, and not in order."""
+    program = Program("packed", "float32")
+    program.add_packing()
+    program.add_buffer("x", (packed(0), 3), "input")
+    for name, shape in (("w_ih", (3, 12)), ("w_hh", (4, 12))):
+        program.add_buffer(name, shape, "param")
+    program.append(ops.Recurrent("x", "w_ih", "w_hh", "y", cell="gru", hn="hn"))
+    program.add_buffer("dhn", (N, 4), "value")
+    program.backward_start = len(program.ops)
+    add_gradient(program, {"hn": "dhn"})
+    program.verify()
+    rng = np.random.default_rng(1)
+    fixed = {
+        b.name: rng.normal(size=b.shape).astype(np.float32) for b in program.of_role(*FIXED_ROLES)
+    }
+    spans = [(np.array([6, 0, 9]), np.array([3, 5, 1]))]
+    values = {"x": rng.normal(size=(10, 3)), "dhn": rng.normal(size=(3, 4))}
+    return program, Inputs(fixed, values, 3, spans=spans)
+
+
+def test_both_executors_agree_on_sequences() -> None:
+    require_native()
+    assert first_difference(*_packed_step()) is None
+
+
+def test_a_wrong_op_on_sequences_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    require_native()
+    right = numpy_ops.NUMPY_OPS[ops.RecurrentGrad]
+
+    def twisted(op: ops.Op, arrays: dict, step: numpy_ops.Step) -> dict:
+        return {field: array * 1.01 for field, array in right(op, arrays, step).items()}
+
+    monkeypatch.setitem(numpy_ops.NUMPY_OPS, ops.RecurrentGrad, twisted)
+    found = first_difference(*_packed_step())
+    assert found is not None
+    assert isinstance(found.op, ops.RecurrentGrad)

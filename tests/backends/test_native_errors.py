@@ -45,7 +45,7 @@ from pybp.arrays import aligned_zeros
         ({"buffers": {"b": (0, 32, "int32", (2,))}}, "field b: expected dtype real, got int32"),
         ({"buffers": {"b": (0, 32, "int8", (2,))}}, "buffer 3: expected dtype .*, got 'int8'"),
         ({"buffers": {"b": (0, 32, "real", (0,))}}, "buffer 3: expected extents of at least 1"),
-        ({"buffers": {"b": (0, 32, "real", (2, -1))}}, r"buffer 3: .* \(-1 only as the first\)"),
+        ({"buffers": {"b": (0, 32, "real", (2, -1))}}, r"buffer 3: .* \(less only as the first\)"),
         ({"buffers": {"b": (0, 32, "real")}}, r"buffer 3: expected \(slot, offset, dtype, shape\)"),
         ({"buffers": {"b": ("0", 32, "real", (2,))}}, "buffer 3: an entry has the wrong type"),
         ({"data": [(0, 0, 64, False), (4, 0, 0, True)]}, "data slot 1: .* 4 buffers, got 4"),
@@ -180,7 +180,7 @@ def test_wrong_rows_are_refused_before_anything_is_written(
 
 
 def test_wrong_scalars_and_results_are_refused() -> None:
-    update = {"w": 0, "g": 1, "v": -1, "nesterov": False}
+    update = {"w": 0, "g": 1, "v": -1, "nesterov": False, "rows": -1, "count": 0}
     executor = make("float32", [(0, 0, "real", (4,)), (0, 16, "real", (4,))], [], [("sgd", update)])
     bind(executor, 32)
     with pytest.raises(ValueError, match="hyper: op 0 takes 5 columns, got 4"):

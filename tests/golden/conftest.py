@@ -33,13 +33,32 @@ def sequential(backend: str, dtype: str) -> Callable[..., Any]:
     import pybp as bp
 
     def make(
-        layers: list[Any], inputs: tuple[int, ...], params: Mapping[str, Any], **options: Any
+        layers: list[Any], inputs: tuple[int | None, ...], params: Mapping[str, Any], **options: Any
     ) -> Any:
         net = bp.Sequential(layers, dtype=dtype, **options)
         net.build(inputs)
-        assert set(net.params) == set(params), "every parameter of the example must be given"
-        for name, value in params.items():
-            net.params[name] = np.asarray(value, dtype=dtype)
-        return net
+        return set_all(net, params)
 
     return make
+
+
+@pytest.fixture
+def model(backend: str, dtype: str) -> Callable[..., Any]:
+    """Return a function that makes a ``Model`` and sets ALL its parameters to given values.
+
+    It takes the inputs, the outputs, and the parameters by name.
+    """
+    import pybp as bp
+
+    def make(inputs: Any, outputs: Any, params: Mapping[str, Any]) -> Any:
+        return set_all(bp.Model(inputs, outputs, dtype=dtype), params)
+
+    return make
+
+
+def set_all(net: Any, params: Mapping[str, Any]) -> Any:
+    """Set all parameters of a net; return the net."""
+    assert set(net.params) == set(params), "every parameter of the example must be given"
+    for name, value in params.items():
+        net.params[name] = np.asarray(value, dtype=net.dtype)
+    return net

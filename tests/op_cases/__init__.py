@@ -12,10 +12,14 @@ from op_cases.case import Case, ids
 from op_cases.conv import conv_cases
 from op_cases.dense import dense_cases
 from op_cases.elementwise import activation_cases, row_cases
+from op_cases.embedding import embedding_cases
+from op_cases.loop import loop_cases
 from op_cases.losses import loss_cases, metric_cases
 from op_cases.norm import channel_cases, norm_cases
 from op_cases.pool import pool_cases
+from op_cases.recurrent import recurrent_cases
 from op_cases.running import BoundCase, check_case, make_arrays, run
+from op_cases.sequence import sequence_cases
 from op_cases.sizes import resized_cases
 from op_cases.updates import update_cases
 
@@ -39,6 +43,10 @@ OP_CASES: list[Case] = [
     *conv_cases(),
     *pool_cases(),
     *norm_cases(),
+    *recurrent_cases(),
+    *sequence_cases(),
+    *loop_cases(),
+    *embedding_cases(),
     *loss_cases(),
     *metric_cases(),
     *update_cases(),

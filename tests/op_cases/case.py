@@ -8,17 +8,25 @@ from typing import NamedTuple
 import numpy as np
 
 from pybp.program.ops import Op
+from pybp.program.program import run_time_sizes
 
 Shape = tuple[int, ...]
 Fill = Callable[[np.random.Generator, Shape], np.ndarray]
 
 
+def spans_of(lengths: tuple[int, ...]) -> list[tuple[np.ndarray, np.ndarray]]:
+    """Return the spans of a packing (of none without lengths): sequences one after the other."""
+    numbers = np.array(lengths, np.int64)
+    return [(np.cumsum(numbers) - numbers, numbers)] if lengths else []
+
+
 class Case(NamedTuple):
     """An op on data.
 
-    ``shapes`` has an entry for each buffer that the op names; N stands for ``rows``. ``fills`` says
-    how a buffer starts where that is not a standard normal draw. ``terms`` and ``amp`` go into the
-    tolerance formula.
+    ``shapes`` has an entry for each buffer that the op names; N stands for ``rows``, packed(0) for
+    all time steps of sequences of these ``lengths``, one for each row. ``fills`` says how a buffer
+    starts where that is not a standard normal draw. ``terms`` and ``amp`` go into the tolerance
+    formula.
     """
 
     name: str
@@ -30,6 +38,22 @@ class Case(NamedTuple):
     fills: dict[str, Fill] = {}  # noqa: RUF012 - never changed
     hyper: tuple[float, ...] = ()
     bench: bool = False
+    lengths: tuple[int, ...] = ()
+
+    @property
+    def packed_rows(self) -> tuple[int, ...]:
+        """The number of time steps of each packing."""
+        return (sum(self.lengths),) if self.lengths else ()
+
+    @property
+    def spans(self) -> list[tuple[np.ndarray, np.ndarray]]:
+        """Where the sequences lie, for each packing."""
+        return spans_of(self.lengths)
+
+    def full_shape(self, name: str) -> Shape:
+        """Return the shape of a buffer's array."""
+        sizes = run_time_sizes(self.rows, self.packed_rows)
+        return tuple(sizes.get(extent, extent) for extent in self.shapes[name])
 
 
 # ------------------------------------------------------------------------------ how to fill buffers

@@ -17,10 +17,12 @@ from pybp.program.program import Program
 def make_program(case: Case, dtype: str) -> Program:
     """Return the program that holds just this op."""
     program = Program(case.name, dtype)
+    if case.lengths:
+        program.add_packing()
     for name, shape in case.shapes.items():
         kind = _kind(case, name)
         written = name in case.op.outputs()
-        role = "value" if shape[0] == N else "state" if written else "constant"
+        role = "value" if shape[0] <= N else "state" if written else "constant"
         program.add_buffer(name, shape, role, kind)
     if isinstance(case.op, ops.Loss | ops.Accuracy):
         program.add_result("result")
@@ -34,6 +36,8 @@ def _kind(case: Case, name: str) -> str:
     op = case.op
     if name == "argmax" and isinstance(op, Pool):
         return argmax_dtype(op)
+    if name in ("ids", "rows", "argmax"):
+        return "int32"
     if name == "target" and isinstance(op, ops.LabelLoss | ops.Accuracy):
         return "int32" if case.shapes[name] == case.shapes["prediction"][:-1] else "real"
     return "real"
@@ -43,9 +47,8 @@ def make_arrays(case: Case, dtype: str, seed: int = 0) -> dict[str, np.ndarray]:
     """Return the arrays the case starts from, by buffer."""
     rng = np.random.default_rng([seed, len(case.name), *case.name.encode()])
     arrays = {}
-    for name, shape in case.shapes.items():
-        full = tuple(case.rows if extent == N else extent for extent in shape)
-        array = case.fills.get(name, normal)(rng, full)
+    for name in case.shapes:
+        array = case.fills.get(name, normal)(rng, case.full_shape(name))
         arrays[name] = array if array.dtype.kind in "iu" else array.astype(FLOAT_TYPES[dtype])
     return arrays
 
@@ -59,7 +62,13 @@ class BoundCase:
             buffer.name: np.ascontiguousarray(arrays[buffer.name], FLOAT_TYPES[dtype]).copy()
             for buffer in self.program.of_role("state", "constant")
         }
-        self.executor = backends.make_executor(backend, self.program, self.fixed, case.rows)
+        self.executor = backends.make_executor(
+            backend,
+            self.program,
+            self.fixed,
+            case.rows,
+            max_packed=tuple(max(count, 1) for count in case.packed_rows),
+        )
         for buffer in self.program.of_role("value"):
             if buffer.name in case.op.inputs():
                 self.executor.write(buffer.name, arrays[buffer.name])
@@ -69,16 +78,19 @@ class BoundCase:
 
     def run(self) -> None:
         """Run the op once."""
-        self.executor.run([], None, self._starts, self._hyper, self.results, 7, 5, 0, 1)
+        spans = self.case.spans
+        self.executor.run([], None, self._starts, self._hyper, self.results, 7, 5, 0, 1, spans)
 
     def outputs(self) -> dict[str, np.ndarray]:
         """Return all that the op has written, and its results."""
         written = {
             name: self.fixed[name].copy()
             if name in self.fixed
-            else self.executor.read(name, self.case.rows)
+            else self.executor.read(name, self.case.rows, self.case.packed_rows)
             for name in self.case.op.outputs()
         }
+        if "values" in written:  # of a table: those of no row are left as they are
+            written["values"] = written["values"][written["rows"] >= 0]
         if self.results.size:
             written["results"] = self.results.copy()
         return written
@@ -93,7 +105,11 @@ def run(case: Case, dtype: str, backend: str, seed: int = 0) -> dict[str, np.nda
 
 def check_case(case: Case, dtype: str, backend: str) -> None:
     """Fail unless a backend's outputs are those of NumPy in float64 on the same inputs."""
-    arrays = make_arrays(case, dtype)
+    check_arrays(case, dtype, backend, make_arrays(case, dtype))
+
+
+def check_arrays(case: Case, dtype: str, backend: str, arrays: dict[str, np.ndarray]) -> None:
+    """Check a case as ``check_case`` does, from other arrays."""
     bound = BoundCase(case, dtype, backend, arrays)
     bound.run()
     exact = BoundCase(case, "float64", "numpy", arrays)

@@ -7,6 +7,10 @@ from collections.abc import Iterable, Iterator
 from tolerance import LINEAR
 
 from op_cases.case import Case, Shape, labels
+from op_cases.embedding import embedding_sized
+from op_cases.loop import loop_sized
+from op_cases.recurrent import recurrent_sized
+from op_cases.sequence import sequence_sized
 from pybp.program import ops
 from pybp.program.ops import N, Op
 
@@ -15,6 +19,10 @@ def resized_cases(cases: Iterable[Case], size: int) -> Iterator[Case]:
     """Yield a case of every kind of op with one inner size."""
     rows = 1 + size % 9
     yield from _dense_sized(size, rows)
+    yield from recurrent_sized(size)
+    yield from sequence_sized(size)
+    yield from loop_sized(size)
+    yield from embedding_sized(size)
     for case in cases:
         if not case.bench and _resizable(case) and (size > 1 or "all options" not in case.name):
             shapes = {name: _resize(shape, size) for name, shape in case.shapes.items()}
@@ -30,11 +38,18 @@ def resized_cases(cases: Iterable[Case], size: int) -> Iterator[Case]:
             )
 
 
+_OF_OTHER_SIZES = ops.DropMask | ops.Concat | ops.Columns | ops.PadColumns
+
+
 def _resizable(case: Case) -> bool:
     """Tell whether all shapes are (size,), (n,) or (n, size)."""
     if isinstance(case.op, ops.Dense | ops.DenseGradInput | ops.DenseGradWeight | ops.Reshape):
         return False
     if isinstance(case.op, ops.Accuracy | ops.SGDDense):
+        return False
+    if case.lengths or isinstance(case.op, _OF_OTHER_SIZES):
+        return False
+    if case.shapes.keys() & {"ids", "rows"}:
         return False
     return all(len(shape) <= 2 for shape in case.shapes.values())
 

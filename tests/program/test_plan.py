@@ -76,14 +76,14 @@ def test_values_alive_together_share_no_byte(keep_forward: bool) -> None:
         alive = _alive(program, keep_forward)
         assert set(plan.offsets) == set(alive)
         for name, offset in plan.offsets.items():
-            size = buffer_bytes(program.buffers[name], program.dtype, rows)
+            size = buffer_bytes(program.buffers[name], program.dtype, {N: rows})
             assert offset % ALIGNMENT == 0
             assert 0 <= offset <= plan.size - size
         for a, b in itertools.combinations(alive, 2):
             if set(alive[a]) & set(alive[b]):
                 start, other = plan.offsets[a], plan.offsets[b]
-                size_a = buffer_bytes(program.buffers[a], program.dtype, rows)
-                size_b = buffer_bytes(program.buffers[b], program.dtype, rows)
+                size_a = buffer_bytes(program.buffers[a], program.dtype, {N: rows})
+                size_b = buffer_bytes(program.buffers[b], program.dtype, {N: rows})
                 assert start + size_a <= other or other + size_b <= start, (seed, a, b)
 
 
@@ -93,7 +93,7 @@ def test_memory_is_used_again() -> None:
     program.add_buffer("v0", (N, 1000), "input")
     for i in range(20):
         program.append(ops.Activate(f"v{i}", f"v{i + 1}", "tanh"))
-    size = buffer_bytes(program.buffers["v0"], "float32", 8)
+    size = buffer_bytes(program.buffers["v0"], "float32", {N: 8})
     assert make_plan(program, 8).size == 2 * size
 
 
@@ -107,8 +107,8 @@ def test_a_value_is_as_large_as_its_type() -> None:
             argmax, y = program.buffers["argmax"], program.buffers["y"]
             assert (argmax.dtype, y.dtype) == (dtype, "real")
             count = 2 * (513 - kernel[0]) * 64
-            assert buffer_bytes(argmax, float_type, 2) == width * count
-            assert buffer_bytes(y, float_type, 2) == float_width * count
+            assert buffer_bytes(argmax, float_type, {N: 2}) == width * count
+            assert buffer_bytes(y, float_type, {N: 2}) == float_width * count
 
 
 def test_a_reshaped_value_shares_its_storage() -> None:

@@ -35,7 +35,7 @@ def _program() -> Program:
         (ops.Dropout("x", "y", 2.0, 1), r"p must lie in \[0, 1\], got 2.0"),
         (ops.Reshape("x", "y", (5,)), "other element count"),
         (ops.ElementwiseLoss("x", "b", dy="dy"), r"target must be \(-1, 4\), got \(3,\)"),
-        (ops.ElementwiseLoss("x", "x", reduction="none"), "reduction is mean, batch or sum"),
+        (ops.ElementwiseLoss("x", "x", reduction="none"), "reduction is one of mean, batch"),
         (ops.ElementwiseLoss("x", "x", function="cubed"), "function is one of"),
         (ops.LabelLoss("x", "x"), r"target must be \(-1,\)"),
         (ops.ElementwiseLoss("x", "x", "w"), "weight must be"),

@@ -10,13 +10,15 @@
 
 namespace pybp {
 
-inline constexpr std::ptrdiff_t kRows = -1;  // the leading extent of a batched buffer
+// The leading extents of batched buffers, as in pybp.program.ops.base.
+inline constexpr std::ptrdiff_t kRows = -1;
+inline std::ptrdiff_t packed(std::int64_t packing) { return kRows - 1 - packing; }
 
 inline std::string text(const Shape& shape) {
     std::string result = "(";
     for (std::size_t i = 0; i < shape.size(); ++i) {
         result += (i == 0 ? "" : ", ");
-        result += shape[i] == kRows ? "n" : std::to_string(shape[i]);
+        result += shape[i] == kRows ? "n" : shape[i] < kRows ? "p" : std::to_string(shape[i]);
     }
     return result + (shape.size() == 1 ? ",)" : ")");
 }
@@ -58,17 +60,23 @@ class Checker {
     void operand(const char* field, const Field& value) const {
         if constexpr (kIsOperand<Field>) {
             if (kMayBeAbsent<Field> && !value.present()) return;
-            const int count = static_cast<int>(program_.buffers.size());
-            require(value.index >= 0 && value.index < count, field,
-                    "expected the index of one of " + std::to_string(count) + " buffers, got " +
-                        std::to_string(value.index));
+            has_buffer(field, value.index);
+        } else if constexpr (std::is_base_of_v<Operands, Field>) {
+            for (const int index : value.indices) has_buffer(field, index);
         }
+    }
+
+    void has_buffer(const char* field, int index) const {
+        const int count = static_cast<int>(program_.buffers.size());
+        require(index >= 0 && index < count, field,
+                "expected the index of one of " + std::to_string(count) + " buffers, got " +
+                    std::to_string(index));
     }
 
     Shape shape(Operand operand) const {
         const Buffer& buffer = program_.buffers[static_cast<std::size_t>(operand.index)];
         Shape result = buffer.trailing;
-        if (buffer.batched) result.insert(result.begin(), kRows);
+        if (buffer.batched()) result.insert(result.begin(), kSamples + kRows - buffer.leading);
         return result;
     }
 
@@ -93,6 +101,24 @@ class Checker {
         require(found.size() >= least, field,
                 "expected at least " + std::to_string(least) + " axes, got " + text(found));
         has_dtype(field, operand, DType::float32);
+    }
+
+    // The number of a packing of the program.
+    void has_packing(std::int64_t packing) const {
+        const auto count = static_cast<std::int64_t>(program_.fixed_steps.size());
+        require(packing >= 0 && packing < count, "packing",
+                "expected one of " + std::to_string(count) + " packings, got " +
+                    std::to_string(packing));
+    }
+
+    // The shape of an operand with the time steps of a packing.
+    Shape steps_of(const char* field, Operand operand, std::int64_t packing) const {
+        has_axes(field, operand, 1);
+        const Shape found = shape(operand);
+        require(
+            found.front() == packed(packing), field,
+            "expected the steps of packing " + std::to_string(packing) + ", got " + text(found));
+        return found;
     }
 
     // Weights: one for each sample, or for each entry of some leading axes of the positions.

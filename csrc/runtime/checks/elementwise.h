@@ -44,16 +44,24 @@ inline void check(const Dropout& op, const Checker& is) {
 
 inline void check(const Reshape& op, const Checker& is) {
     const Shape x = is.shape(op.x);
-    is.require(!x.empty() && x.front() == kRows, "x", "expected (n, ...), got " + text(x));
+    is.require(!x.empty() && x.front() <= kRows, "x",
+               "expected (n, ...) or (p, ...), got " + text(x));
     is.has_dtype("x", op.x, DType::float32);
     Shape y = op.shape;
     is.require(product(y) == product({x.begin() + 1, x.end()}), "shape",
                "expected as many elements as a row of " + text(x) + ", got " + text(y));
-    y.insert(y.begin(), kRows);
+    y.insert(y.begin(), x.front());
     is.has("y", op.y, y);
 }
 
 inline void check(const Add& op, const Checker& is) {
+    const Shape a = is.shape(op.a);
+    is.has("a", op.a, a);
+    is.has("b", op.b, a);
+    is.has("y", op.y, a);
+}
+
+inline void check(const Multiply& op, const Checker& is) {
     const Shape a = is.shape(op.a);
     is.has("a", op.a, a);
     is.has("b", op.b, a);

@@ -8,8 +8,8 @@ namespace pybp {
 // What all losses share. positions: the shape of the unreduced losses.
 inline void check_loss(const Loss& op, const Shape& positions, const Checker& is) {
     const Shape prediction = is.shape(op.prediction);
-    is.require(prediction.front() == kRows, "prediction",
-               "expected (n, ...), got " + text(prediction));
+    is.require(prediction.front() <= kRows, "prediction",
+               "expected (n, ...) or (p, ...), got " + text(prediction));
     is.has("dy", op.dy, prediction);
     is.has("losses", op.losses, positions);
     is.leads("weight", op.weight, positions);
@@ -61,8 +61,8 @@ inline void check(const DistributionLoss& op, const Checker& is) {
 inline void check(const Accuracy& op, const Checker& is) {
     is.has_axes("prediction", op.prediction, op.binary ? 1 : 2);
     const Shape prediction = is.shape(op.prediction);
-    is.require(prediction.front() == kRows, "prediction",
-               "expected (n, ...), got " + text(prediction));
+    is.require(prediction.front() <= kRows, "prediction",
+               "expected (n, ...) or (p, ...), got " + text(prediction));
     const Shape positions = op.binary ? prediction : without_last(prediction);
     if (!op.binary && is.shape(op.target) == positions) {
         is.has_dtype("target", op.target, DType::int32);

@@ -5,10 +5,22 @@
 
 namespace pybp {
 
-inline void check(const SGD& op, const Checker& is) {
+// The shape of what an update changes: that of g, or count rows of which `rows` names some.
+template <class Op>
+Shape updated_shape(const Op& op, const Checker& is) {
+    const Shape g = is.shape(op.g);
     is.has_dtype("g", op.g, DType::float32);
-    is.has("w", op.w, is.shape(op.g));
-    is.has("v", op.v, is.shape(op.g));
+    if (!op.rows.present()) return g;
+    is.has_axes("g", op.g, 2);
+    is.has("rows", op.rows, without_last(g), DType::int32);
+    is.require(op.count > 0, "count", "expected at least 1, got " + std::to_string(op.count));
+    return {static_cast<std::ptrdiff_t>(op.count), g.back()};
+}
+
+inline void check(const SGD& op, const Checker& is) {
+    const Shape shape = updated_shape(op, is);
+    is.has("w", op.w, shape);
+    is.has("v", op.v, shape);
 }
 
 inline void check(const SGDDense& op, const Checker& is) {
@@ -19,11 +31,11 @@ inline void check(const SGDDense& op, const Checker& is) {
 }
 
 inline void check(const Adam& op, const Checker& is) {
-    is.has_dtype("g", op.g, DType::float32);
-    is.has("w", op.w, is.shape(op.g));
-    is.has("m", op.m, is.shape(op.g));
-    is.has("v", op.v, is.shape(op.g));
-    is.has("vmax", op.vmax, is.shape(op.g));
+    const Shape shape = updated_shape(op, is);
+    is.has("w", op.w, shape);
+    is.has("m", op.m, shape);
+    is.has("v", op.v, shape);
+    is.has("vmax", op.vmax, shape);
 }
 
 }  // namespace pybp

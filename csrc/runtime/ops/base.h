@@ -23,7 +23,15 @@ struct Write : Operand {};
 struct MaybeRead : Operand {};
 struct MaybeWrite : Operand {};
 
-enum class Reduction { mean, batch, sum };
+// Several operands in one field.
+struct Operands {
+    std::vector<int> indices;
+};
+struct Reads : Operands {};
+struct Writes : Operands {};
+
+enum class Reduction { mean, batch, samples, sum };
+enum class BagMode { sum, mean, max };  // the order of pybp.program.ops.embedding.MODES
 
 using Shape = std::vector<std::ptrdiff_t>;
 

@@ -124,6 +124,19 @@ struct Add {
     }
 };
 
+struct Multiply {
+    static constexpr const char* kKind = "multiply";
+    Read a, b;
+    Write y;
+
+    template <class Self, class Visit>
+    static void fields(Self& op, Visit&& visit) {
+        visit("a", op.a);
+        visit("b", op.b);
+        visit("y", op.y);
+    }
+};
+
 struct Bias {
     static constexpr const char* kKind = "bias";
     Read x, b;

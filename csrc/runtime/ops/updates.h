@@ -12,6 +12,8 @@ struct SGD {
     Read g;
     MaybeWrite v;
     bool nesterov = false;
+    MaybeRead rows;
+    std::int64_t count = 0;
 
     template <class Self, class Visit>
     static void fields(Self& op, Visit&& visit) {
@@ -19,6 +21,8 @@ struct SGD {
         visit("g", op.g);
         visit("v", op.v);
         visit("nesterov", op.nesterov);
+        visit("rows", op.rows);
+        visit("count", op.count);
     }
 };
 
@@ -48,6 +52,8 @@ struct Adam {
     Write m, v;
     MaybeWrite vmax;
     bool decoupled = false;
+    MaybeRead rows;
+    std::int64_t count = 0;
 
     template <class Self, class Visit>
     static void fields(Self& op, Visit&& visit) {
@@ -57,6 +63,8 @@ struct Adam {
         visit("v", op.v);
         visit("vmax", op.vmax);
         visit("decoupled", op.decoupled);
+        visit("rows", op.rows);
+        visit("count", op.count);
     }
 };
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pybp.program.ops.base import N, Op, OpError, Shape
+from pybp.program.ops.base import N, Op, OpError, Shape, packed, packing_of
 from pybp.program.ops.conv import Col2Im, Conv, ConvGradInput, ConvGradWeight, Im2Col
 from pybp.program.ops.dense import Dense, DenseGradInput, DenseGradWeight
 from pybp.program.ops.elementwise import (
@@ -13,9 +13,25 @@ from pybp.program.ops.elementwise import (
     BiasGrad,
     Dropout,
     MoveChannels,
+    Multiply,
     Reshape,
     Softmax,
     SoftmaxGrad,
+)
+from pybp.program.ops.embedding import (
+    Embedding,
+    EmbeddingBag,
+    EmbeddingBagGrad,
+    EmbeddingGrad,
+    ScatterRows,
+)
+from pybp.program.ops.loop import (
+    ByRank,
+    LastStep,
+    LastStepGrad,
+    Loop,
+    ReverseSteps,
+    Zeros,
 )
 from pybp.program.ops.losses import (
     ELEMENTWISE_LOSSES,
@@ -35,6 +51,13 @@ from pybp.program.ops.norm import (
     LayerNormGrad,
 )
 from pybp.program.ops.pool import AvgPool, AvgPoolGrad, MaxPool, MaxPoolGrad
+from pybp.program.ops.recurrent import (
+    DropMask,
+    Recurrent,
+    RecurrentGrad,
+    RecurrentGradWeight,
+)
+from pybp.program.ops.sequence import Columns, Concat, Pack, PadColumns, Unpack
 from pybp.program.ops.updates import SGD, Adam, SGDDense, Update
 
 __all__ = [
@@ -82,6 +105,29 @@ __all__ = [
     "BatchNormGrad",
     "LayerNorm",
     "LayerNormGrad",
+    "Recurrent",
+    "RecurrentGrad",
+    "RecurrentGradWeight",
+    "DropMask",
+    "Pack",
+    "Unpack",
+    "Concat",
+    "Columns",
+    "PadColumns",
+    "Multiply",
+    "Loop",
+    "ByRank",
+    "LastStep",
+    "LastStepGrad",
+    "ReverseSteps",
+    "Zeros",
+    "Embedding",
+    "EmbeddingGrad",
+    "EmbeddingBag",
+    "EmbeddingBagGrad",
+    "ScatterRows",
+    "packed",
+    "packing_of",
 ]
 
 OPS: dict[str, type[Op]] = {
@@ -114,6 +160,27 @@ OPS: dict[str, type[Op]] = {
         BatchNormGrad,
         LayerNorm,
         LayerNormGrad,
+        Recurrent,
+        RecurrentGrad,
+        RecurrentGradWeight,
+        DropMask,
+        Pack,
+        Unpack,
+        Concat,
+        Columns,
+        PadColumns,
+        Multiply,
+        Loop,
+        ByRank,
+        LastStep,
+        LastStepGrad,
+        ReverseSteps,
+        Zeros,
+        Embedding,
+        EmbeddingGrad,
+        EmbeddingBag,
+        EmbeddingBagGrad,
+        ScatterRows,
         ElementwiseLoss,
         BCEWithLogitsLoss,
         NormLoss,

@@ -6,8 +6,9 @@ shapes of what is read to the shapes of what is written. The C++ executor mirror
 struct of the same field names; a test compares the two.
 
 A shape is a tuple of sizes whose first entry is ``N`` (printed as ``n``) when the buffer has one
-row for each sample. ``rows of x`` means all axes but the last, so that every op on rows applies to
-each time step of a sequence too.
+row for each sample, and ``packed(k)`` (printed as ``p``) when it has one for each time step of each
+sample: ``pybp.program.packing`` says in which order. ``rows of x`` means all axes but the last, so
+that every op on rows applies to each time step of a sequence too.
 """
 
 from __future__ import annotations
@@ -20,14 +21,28 @@ from pybp.record import Record
 
 N = -1  # the run-time number of samples, as the first entry of a shape
 
+
+def packed(packing: int) -> int:
+    """Return what stands for the run-time number of time steps of a packing, as N for samples."""
+    return -2 - packing
+
+
+def packing_of(extent: int) -> int | None:
+    """Return the packing that a first entry of a shape stands for, None for any other entry."""
+    return None if extent >= N else -2 - extent
+
+
 Shape = tuple[int, ...]
 Read = str
 Write = str
 MaybeRead = str
 MaybeWrite = str
+Reads = tuple[str, ...]
+Writes = tuple[str, ...]
 
 READS = ("Read", "MaybeRead")
 WRITES = ("Write", "MaybeWrite")
+LISTS = ("Reads", "Writes")  # several buffers in one field
 
 
 class OpError(ValueError):
@@ -50,7 +65,7 @@ class Op(Record):
         cls.reads = tuple(name for name in kinds if kinds[name] in READS)
         cls.writes = tuple(name for name in kinds if kinds[name] in WRITES)
         cls.attributes = tuple(
-            name for name in kinds if kinds[name] not in READS and kinds[name] not in WRITES
+            name for name in kinds if kinds[name] not in (*READS, *WRITES, *LISTS)
         )
 
     def inputs(self) -> list[str]:

@@ -54,6 +54,19 @@ class Add(Op):
         return {"y": shape["a"]}
 
 
+class Multiply(Op):
+    """``y = a * b``, element by element."""
+
+    a: Read
+    b: Read
+    y: Write
+
+    def shapes(self, shape: dict[str, Shape]) -> dict[str, Shape]:
+        if shape["a"] != shape["b"]:
+            raise self.fail(f"a and b must have one shape, got {shape['a']} and {shape['b']}")
+        return {"y": shape["a"]}
+
+
 class Bias(Op):
     """``y = act(x + b)``, with an entry of b for each entry of the last axis."""
 
@@ -139,7 +152,7 @@ class Reshape(Op):
     def shapes(self, shape: dict[str, Shape]) -> dict[str, Shape]:
         if math.prod(self.shape) != math.prod(shape["x"][1:]):
             raise self.fail(f"{shape['x'][1:]} can't become {self.shape}: other element count")
-        return {"y": (N, *self.shape)}
+        return {"y": (shape["x"][0], *self.shape)}
 
 
 class MoveChannels(Op):

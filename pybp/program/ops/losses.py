@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pybp.program.ops.base import MaybeRead, MaybeWrite, Op, Read, Shape, is_prefix
 
+REDUCTIONS = ("mean", "batch", "samples", "sum")
 ELEMENTWISE_LOSSES = (
     "squared",
     "absolute",
@@ -24,9 +25,10 @@ class Loss(Op):
     writes ``dy = s * w * l' / d`` and adds two columns of results: ``result`` gets
     ``s * sum(w * l)``, ``result + 1`` gets d. The divisor d follows from ``reduction``:
 
-    ``"mean"``   the sum of w over all elements or positions;
-    ``"batch"``  the sum of w over the samples;
-    ``"sum"``    1, and dy is that of the plain sum.
+    ``"mean"``     the sum of w over all elements or positions;
+    ``"batch"``    the sum of w over the samples;
+    ``"samples"``  the number of samples, which packed predictions can't tell;
+    ``"sum"``      1, and dy is that of the plain sum.
 
     ``losses`` receives ``s * w * l`` unreduced. Where d is 0 (all labels ignored) dy is 0.
     """
@@ -42,8 +44,8 @@ class Loss(Op):
 
     def shapes(self, shape: dict[str, Shape]) -> dict[str, Shape]:
         prediction, target = shape["prediction"], shape["target"]
-        if self.reduction not in ("mean", "batch", "sum"):
-            raise self.fail(f"reduction is mean, batch or sum, got {self.reduction!r}")
+        if self.reduction not in REDUCTIONS:
+            raise self.fail(f"reduction is one of {', '.join(REDUCTIONS)}, got {self.reduction!r}")
         if target != self._target_shape(prediction):
             raise self.fail(f"target must be {self._target_shape(prediction)}, got {target}")
         if self.weight and not is_prefix(shape["weight"], self._positions(prediction)):

@@ -4,17 +4,27 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-from pybp.program.ops.base import MaybeWrite, Op, Read, Shape, Write
+from pybp.program.ops.base import MaybeRead, MaybeWrite, Op, Read, Shape, Write
 
 
 class Update(Op):
-    """Base of the optimiser steps on flat buffers: w is changed in place, and so is the state."""
+    """Base of the optimiser steps on flat buffers: w is changed in place, and so is the state.
+
+    With ``rows`` int32 (...) the step is that of some rows of a table: g (..., size) holds their
+    gradients, w and the states are (count, size). ``rows`` names each row once, in rising order,
+    then -1; all rows that it does not name keep their numbers, in w and in the states.
+    """
 
     w: Write
     g: Read
 
     def shapes(self, shape: dict[str, Shape]) -> dict[str, Shape]:
-        return dict.fromkeys(self.writes, shape["g"])
+        g, fields = shape["g"], vars(self)
+        if not fields["rows"]:
+            return dict.fromkeys(self.writes, g)
+        if shape["rows"] != g[:-1]:
+            raise self.fail(f"rows must lead g {g}, got {shape['rows']}")
+        return dict.fromkeys(self.writes, (fields["count"], g[-1]))
 
 
 class SGD(Update):
@@ -27,6 +37,8 @@ class SGD(Update):
 
     v: MaybeWrite = ""
     nesterov: bool = False
+    rows: MaybeRead = ""
+    count: int = 0
     hyper: ClassVar[tuple[str, ...]] = ("lr", "sign", "weight_decay", "momentum", "gain")
 
 
@@ -64,6 +76,8 @@ class Adam(Update):
     v: Write
     vmax: MaybeWrite = ""
     decoupled: bool = False
+    rows: MaybeRead = ""
+    count: int = 0
     hyper: ClassVar[tuple[str, ...]] = (
         "lr",
         "sign",
