@@ -177,10 +177,12 @@ def _take_one(
 def _take_weights(port: Port, value: Any, steps: int, name: str, dtype: str) -> list[Array]:
     """Return the factors of ids for each layer that takes them: 1 where none are given."""
     weights = value.weights if isinstance(value, Ragged) else None
-    if weights is not None and not port.weights:
-        raise ValueError(f'{name} has weights, which belong to an EmbeddingBag of mode "sum"')
+    if not port.weights:
+        if weights is not None:
+            raise ValueError(f'{name} has weights, which belong to an EmbeddingBag of mode "sum"')
+        return []
     if weights is None:
-        weights = np.ones(steps if port.weights else 0, FLOAT_TYPES[dtype])
+        weights = np.ones(steps, FLOAT_TYPES[dtype])
     return [inputs.ready(weights, dtype)] * len(port.weights)
 
 

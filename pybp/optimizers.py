@@ -58,10 +58,11 @@ class Optimizer(Record):
         """
         net.apply_gradients(self)
 
-    def _rates(self, first: int, steps: int) -> Array:
+    def _rates(self, first: int, steps: int) -> Array | float:
+        """Return the rate of each update, or of all where it is a number."""
         lr = vars(self)["lr"]
         if not callable(lr):
-            return np.full(steps, float(lr))
+            return float(lr)
         rates = np.array([lr(t) for t in range(first, first + steps)], np.float64)
         if not (rates >= 0).all():
             bad = int(np.argmin(rates >= 0))
@@ -191,9 +192,9 @@ class Adam(Optimizer):
         beta1, beta2 = self.betas
         t = np.arange(first + 1, first + steps + 1, dtype=np.float64)
         table = np.empty((steps, len(ops.Adam.hyper)))
+        sign = -1 if self.maximize else 1
+        table[:, 1:8] = sign, self.weight_decay, beta1, 1 - beta1, beta2, 1 - beta2, self.eps
         table[:, 0] = self._rates(first, steps)
-        table[:, 1:3] = -1 if self.maximize else 1, self.weight_decay
-        table[:, 3:8] = beta1, 1 - beta1, beta2, 1 - beta2, self.eps
         table[:, 8] = 1 - beta1**t
         table[:, 9] = np.sqrt(1 - beta2**t)
         return table

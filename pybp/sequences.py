@@ -30,6 +30,8 @@ class Layout(NamedTuple):
 
     def same_steps(self, other: Layout) -> bool:
         """Tell whether arrays of both layouts hold the same steps in the same places."""
+        if self is other:
+            return True
         return np.array_equal(self.length, other.length) and np.array_equal(self.first, other.first)
 
     def give_back(self, flat: Array) -> Any:

@@ -88,6 +88,8 @@ class Steps:
         bound = self.bind(examples, rows, keep_grads=keep_grads)
         net, state = self.net, self.net.state
         steps = len(starts) - 1
+        if steps == 1:
+            bound.check_rows(int(starts[1] - starts[0]))
         hyper = state.use_optimizer(self.optimizer, steps)
         results = np.zeros((steps, 2 * len(bound.program.results)))
         ops = len(bound.program.ops)

@@ -96,8 +96,6 @@ class Trainer:
         """
         examples = Examples(self.net, self.loss, x, y, sample_weight, lengths)
         starts = np.array([0, examples.rows])
-        if examples.rows == 1:
-            self.steps.bind(examples, 1, keep_grads=self.keep_grads).check_rows(1)
         with self.net.training_alone():
             results = self.steps.run(
                 examples, None, starts, examples.rows, keep_grads=self.keep_grads

@@ -13,6 +13,12 @@ constexpr std::ptrdiff_t kPackedBytes = 512 * 1024;
 // Up to this height B is read where it lies: packing gains a few per cent for the rows above it,
 // where rows of B lie a page apart, and costs more than that below.
 constexpr std::ptrdiff_t kUnpackedRows = 512;
+// A transposed A (a weight gradient) is read and B packed in strips where both are so large that
+// their rows, a fixed distance apart, push each other out of the first-level cache.
+constexpr std::ptrdiff_t kStripRows = 96;
+constexpr std::ptrdiff_t kStripColumns = 512;
+// The tallest tile of any ISA level.
+constexpr std::ptrdiff_t kTallestTile = 16;
 // Below this many multiply-adds a second thread costs more than it brings.
 constexpr std::ptrdiff_t kSerialWork = 512 * 1024;
 // What it costs to read and to pack a number of an operand, in multiply-adds.
@@ -25,6 +31,7 @@ struct Plan {
     std::ptrdiff_t column_tasks = 1;
     bool few_rows = false;
     bool pack_b = false;
+    bool pack_a = false;
     std::ptrdiff_t block_columns = 0;  // of C between two walks over A
 };
 
@@ -56,7 +63,8 @@ template <class T>
 Plan make_plan(const Kernels<T>& kernels, const GemmArgs<T>& args, int threads) {
     Plan plan;
     plan.few_rows = args.m <= kFewRows && !args.transpose_a;
-    plan.pack_b = !plan.few_rows && (args.transpose_b || args.m > kUnpackedRows);
+    plan.pack_a = args.transpose_a && args.m >= kStripRows && args.n >= kStripColumns;
+    plan.pack_b = plan.pack_a || (!plan.few_rows && (args.transpose_b || args.m > kUnpackedRows));
     plan.block_columns =
         plan.few_rows ? args.n : kPackedBytes / (kChunk * static_cast<std::ptrdiff_t>(sizeof(T)));
     split(kernels, args, threads, plan);
@@ -73,7 +81,8 @@ class Part {
           elementwise_(elementwise),
           args_(args),
           plan_(plan),
-          packed_b_(scratch) {}
+          packed_a_(scratch),
+          packed_b_(scratch + kTallestTile * kChunk) {}
 
     void run(std::ptrdiff_t row_begin, std::ptrdiff_t row_end, std::ptrdiff_t column_begin,
              std::ptrdiff_t column_end) {
@@ -148,6 +157,11 @@ class Part {
         for (std::ptrdiff_t strip = 0, row = row_begin_; strip < strips; ++strip) {
             const std::ptrdiff_t rows = (row_end_ - row) / (strips - strip);
             GemmBlock<T> part = block(row, rows, k, length);
+            if (plan_.pack_a) {
+                pack_a(part.a, rows, length);
+                part.a = packed_a_;
+                part.a_column = rows;
+            }
             if (plan_.pack_b) {
                 part.b = packed_b_;
                 part.b_row = kernels_.panel;
@@ -157,6 +171,13 @@ class Part {
             kernels_.strip(part);
             if (k + length == args_.k) finish(row, rows);
             row += rows;
+        }
+    }
+
+    // The columns of a strip of a transposed A [length, rows] one after the other.
+    void pack_a(const T* a, std::ptrdiff_t rows, std::ptrdiff_t length) {
+        for (std::ptrdiff_t l = 0; l < length; ++l) {
+            std::copy_n(a + l * args_.a_stride, rows, packed_a_ + l * rows);
         }
     }
 
@@ -181,6 +202,7 @@ class Part {
     const ElementwiseKernels<T>& elementwise_;
     const GemmArgs<T>& args_;
     const Plan& plan_;
+    T* packed_a_;  // [kTallestTile * kChunk]
     T* packed_b_;
     std::ptrdiff_t row_begin_ = 0;
     std::ptrdiff_t row_end_ = 0;
@@ -193,7 +215,7 @@ template <class T>
 std::ptrdiff_t scratch_of_thread(std::ptrdiff_t n, std::ptrdiff_t k) {
     const std::ptrdiff_t most = kPackedBytes / (kChunk * static_cast<std::ptrdiff_t>(sizeof(T)));
     const std::ptrdiff_t columns = std::min(round_up(n, kWidestPanel), most);
-    return round_up(columns * std::min(k, kChunk), 64);
+    return kTallestTile * kChunk + round_up(columns * std::min(k, kChunk), 64);
 }
 
 // The product over an empty k: C is 0, or stays.

@@ -10,6 +10,9 @@
 
 namespace pybp {
 
+// Numbers of one range of an update: some 30 us of work. For less a second thread brings nothing.
+inline constexpr std::ptrdiff_t kUpdateGrain = 65536;
+
 // The scalars of a step as the kernels take them, in the order of the op's kHyper.
 template <class T>
 SGDStep<T> load_hyper(const SGD&, const double* h) {
@@ -28,7 +31,7 @@ AdamStep<T> load_hyper(const Adam&, const double* h) {
 template <class T>
 void apply_sgd(const Step<T>& step, const SGDStep<T>& scalars, bool nesterov, T* w, const T* g,
                T* v, std::ptrdiff_t count) {
-    parallel_ranges(step.team, count, kGrain, [&](std::ptrdiff_t begin, std::ptrdiff_t end) {
+    parallel_ranges(step.team, count, kUpdateGrain, [&](std::ptrdiff_t begin, std::ptrdiff_t end) {
         step.kernels.update.sgd(scalars, nesterov, w + begin, g + begin, v ? v + begin : nullptr,
                                 end - begin);
     });
@@ -41,7 +44,7 @@ void update_ranges(const Op& op, const Step<T>& step, std::array<const T*, 4> ch
                    const F& update) {
     if (!op.rows.present()) {
         parallel_ranges(
-            step.team, step.extents.size(op.g), kGrain,
+            step.team, step.extents.size(op.g), kUpdateGrain,
             [&](std::ptrdiff_t begin, std::ptrdiff_t end) { update(begin, begin, end - begin); });
         return;
     }

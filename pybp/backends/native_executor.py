@@ -41,7 +41,7 @@ class NativeExecutor:
             layout.ops(),
             [max_rows, *max_packed],
             program.packings,
-            *([layout.views()] if program.views else []),
+            layout.views(),
         )
         scratch = aligned_empty(self._core.scratch_bytes, np.uint8)
         self._core.bind([*fixed.values(), self._work], scratch)

@@ -91,9 +91,9 @@ class _Classes(Loss):
 
     def _labels(self, y: Array, shape: Shape) -> Target:
         classes = shape[-1]
-        wrong = (y < 0) | (y >= classes)
-        if wrong.any():
-            wrong &= y != self.ignore_index
+        if y.min() >= 0 and y.max() < classes:
+            return Target(shape[:-1], "int32")
+        wrong = ((y < 0) | (y >= classes)) & (y != self.ignore_index)
         if wrong.any():
             first = tuple(int(i) for i in np.argwhere(wrong)[0])
             raise IndexError(
