@@ -6,6 +6,7 @@
 
 #include <numeric>
 
+#include "scratch.h"
 #include "step.h"
 
 namespace pybp {
@@ -46,26 +47,6 @@ struct ChannelRows {
     std::ptrdiff_t chunks() const { return (wide() + chunk() - 1) / chunk(); }
     // The chunks, and the rest as one more.
     std::ptrdiff_t pieces() const { return chunks() + 1; }
-};
-
-// Hands out aligned parts of a scratch, or counts their bytes if there is none.
-class Scratch {
-  public:
-    explicit Scratch(char* base = nullptr) : base_(base) {}
-
-    template <class T>
-    T* take(std::ptrdiff_t count) {
-        constexpr std::ptrdiff_t kLine = 64;
-        T* part = base_ ? reinterpret_cast<T*>(base_ + used_) : nullptr;
-        const std::ptrdiff_t bytes = count * static_cast<std::ptrdiff_t>(sizeof(T));
-        used_ += (bytes + kLine - 1) / kLine * kLine;
-        return part;
-    }
-    std::ptrdiff_t used() const { return used_; }
-
-  private:
-    char* base_;
-    std::ptrdiff_t used_ = 0;
 };
 
 // f(offset, rows, columns) for blocks of wide rows on several threads, and for the rest as one row.

@@ -2,9 +2,9 @@
 // and how a sequence is dealt to threads.
 #pragma once
 
-#include "channels.h"
 #include "gemm.h"
 #include "rounding.h"
+#include "scratch.h"
 #include "step.h"
 
 namespace pybp {

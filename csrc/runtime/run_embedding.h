@@ -30,7 +30,7 @@ void run(const Embedding& op, const Step<T>& step) {
 
 template <class T>
 std::ptrdiff_t scratch_bytes(const EmbeddingGrad& op, const Extents& extents, int) {
-    Carver memory(nullptr);
+    Scratch memory;
     GroupedIds(memory, extents.size(op.ids));
     return memory.used();
 }
@@ -53,7 +53,7 @@ void run(const EmbeddingGrad& op, const Step<T>& step) {
     const std::int32_t* ids = step.words(op.ids);
     const T* dy = step.data(op.dy);    // [ids, size]
     T* values = step.data(op.values);  // [ids, size], of which the first rows are written
-    Carver memory(step.scratch);
+    Scratch memory(step.scratch);
     GroupedIds groups(memory, count);
     groups.group(
         ids, count, [&](std::ptrdiff_t i) { return ids[i] != op.padding; }, step.words(op.rows));

@@ -44,7 +44,7 @@ class SeenIds {
 // Memory for the bags of a packing: up to p ids in n bags.
 struct BagMemory {
     template <class Op>
-    BagMemory(const Op& op, Carver& memory, std::ptrdiff_t p, std::ptrdiff_t n)
+    BagMemory(const Op& op, Scratch& memory, std::ptrdiff_t p, std::ptrdiff_t n)
         : starts(memory.take<std::ptrdiff_t>(n + 1)),
           places(memory.take<std::int32_t>(p)),
           seen(op.unique ? memory.take<std::int32_t>(SeenIds::room(p)) : nullptr) {}
@@ -119,14 +119,14 @@ struct BagRows {
     std::int32_t* rows;  // [p]: of the table
     T* factors;          // [p], or null without weights
 
-    BagRows(const EmbeddingBag& op, Carver& memory, std::ptrdiff_t p)
+    BagRows(const EmbeddingBag& op, Scratch& memory, std::ptrdiff_t p)
         : rows(memory.take<std::int32_t>(p)),
           factors(op.weights.present() ? memory.take<T>(p) : nullptr) {}
 };
 
 template <class T>
 std::ptrdiff_t scratch_bytes(const EmbeddingBag& op, const Extents& extents, int) {
-    Carver memory(nullptr);
+    Scratch memory;
     const std::ptrdiff_t p = extents.count(op.ids);
     BagMemory(op, memory, p, extents.rows);
     BagRows<T>(op, memory, p);
@@ -142,7 +142,7 @@ void run(const EmbeddingBag& op, const Step<T>& step) {
     const T* weights = step.data(op.weights);  // [p] or null
     T* y = step.data(op.y);                    // [n, size]
     std::int32_t* argmax = step.words(op.argmax);
-    Carver memory(step.scratch);
+    Scratch memory(step.scratch);
     const BagMemory lists(op, memory, packing.count(), packing.samples);
     const BagRows<T> all(op, memory, packing.count());
     const Bags bags(op, packing, ids, lists);
@@ -181,7 +181,7 @@ struct PlaceShares {
     std::int32_t* rows;  // [p]: of dy, in the order of the groups
     T* ordered;          // [p]: the factors, in the order of the groups
 
-    PlaceShares(Carver& memory, std::ptrdiff_t p)
+    PlaceShares(Scratch& memory, std::ptrdiff_t p)
         : bags(memory.take<std::int32_t>(p)),
           factors(memory.take<T>(p)),
           rows(memory.take<std::int32_t>(p)),
@@ -190,7 +190,7 @@ struct PlaceShares {
 
 template <class T>
 std::ptrdiff_t scratch_bytes(const EmbeddingBagGrad& op, const Extents& extents, int) {
-    Carver memory(nullptr);
+    Scratch memory;
     const std::ptrdiff_t p = extents.count(op.ids);
     BagMemory(op, memory, p, extents.rows);
     PlaceShares<T>(memory, p);
@@ -241,7 +241,7 @@ void run(const EmbeddingBagGrad& op, const Step<T>& step) {
     const T* dy = step.data(op.dy);                      // [n, size]
     const std::int32_t* argmax = step.words(op.argmax);  // [n, size] or null
     T* values = step.data(op.values);                    // [p, size]
-    Carver memory(step.scratch);
+    Scratch memory(step.scratch);
     const BagMemory lists(op, memory, p, packing.samples);
     const PlaceShares<T> shares(memory, p);
     GroupedIds groups(memory, p);

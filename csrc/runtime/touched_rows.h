@@ -6,28 +6,10 @@
 #include <cstdint>
 #include <utility>
 
+#include "scratch.h"
 #include "step.h"
 
 namespace pybp {
-
-// Cuts a block of memory into arrays that begin at cache lines; without memory it only counts.
-class Carver {
-  public:
-    explicit Carver(char* base) : base_(base) {}
-
-    template <class U>
-    U* take(std::ptrdiff_t count) {
-        constexpr std::ptrdiff_t kLine = 64;
-        const std::ptrdiff_t at = used_;
-        used_ += (count * std::ptrdiff_t{sizeof(U)} + kLine - 1) / kLine * kLine;
-        return base_ ? reinterpret_cast<U*>(base_ + at) : nullptr;
-    }
-    std::ptrdiff_t used() const { return used_; }
-
-  private:
-    char* base_;
-    std::ptrdiff_t used_ = 0;
-};
 
 // The number of rows that a gradient has: they end at the first -1 of rows [most].
 inline std::ptrdiff_t touched_rows(const std::int32_t* rows, std::ptrdiff_t most) {
@@ -56,7 +38,7 @@ void prefetch_row(const T* row, std::ptrdiff_t size) {
 class GroupedIds {
   public:
     // Memory for up to `most` ids, fewer than 2^31.
-    GroupedIds(Carver& memory, std::ptrdiff_t most)
+    GroupedIds(Scratch& memory, std::ptrdiff_t most)
         : keys_(memory.take<std::int32_t>(most)),
           places_(memory.take<std::int32_t>(most)),
           other_keys_(memory.take<std::int32_t>(most)),
