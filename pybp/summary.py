@@ -51,7 +51,7 @@ def _rows(graph: Graph, ports: Sequence[Port], dtype: str) -> list[Row]:
         count = sum(math.prod(parameter.shape) for parameter in builder.parameters.values())
         text = repr(node.layer)
         if node.inputs[0] >= 0 and node.inputs != (len(owner) - 1,):  # not just the line above
-            text += f" of {', '.join(owner[index] for index in node.inputs)}"
+            text += f" of {', '.join(dict.fromkeys(owner[index] for index in node.inputs))}"
         outputs = ", ".join(shape_text(_sample_shape(builder, y)) for y in written)
         rows.append(Row(node.path, text, outputs, count - known))
         known = count

@@ -132,7 +132,8 @@ class Trainer:
             Rows of a step; None takes all, 1 is online learning. The last batch of an epoch may
             be smaller, and is averaged by its own size.
         shuffle : bool
-            Whether each epoch has a new order, drawn from the seed and the epoch counter.
+            Whether each epoch has a new order, drawn from the seed and the epoch counter. Not for
+            nets with stateful layers, whose batches must also have equal sizes.
         validation_data : (x, y) or (x, y, sample_weight), optional
             Measured after each epoch, as "val_loss", "val_accuracy" ...
         sample_weight : array (n,), optional
@@ -173,6 +174,8 @@ class Trainer:
         if validation_data is not None:
             validation = Examples(self.net, self.loss, *_pair(validation_data))
         batch = min(batch_size or examples.rows, examples.rows)
+        if self.net.wanted.carried:
+            _check_stateful(examples.rows, batch, shuffle, validation)
         bound = self.steps.bind(examples, batch, keep_grads=True)
         bound.check_rows(examples.rows % batch or batch)  # the last batch is the smallest
         fit = Fit(self, examples, batch, shuffle, validation, Progress(epochs, verbose))
@@ -256,6 +259,24 @@ class Trainer:
         """Return the program of a step on such a batch; ``print`` shows it."""
         examples = Examples(self.net, self.loss, x, y)
         return self.steps.bind(examples, examples.rows, keep_grads=self.keep_grads).program
+
+
+def _check_stateful(rows: int, batch: int, shuffle: bool, validation: Examples | None) -> None:
+    """Refuse what would mix up the states that go on from batch to batch."""
+    if shuffle:
+        raise ValueError(
+            "stateful layers carry states from a row of a batch to the same row of the next: "
+            "shuffle=False keeps them in order"
+        )
+    if rows % batch:
+        raise ValueError(
+            f"stateful layers need batches of equal size, got {rows} rows in batches of {batch}"
+        )
+    if validation is not None:
+        raise ValueError(
+            "validation data would change the states that stateful layers carry: evaluate between "
+            "fits, with net.reset_states()"
+        )
 
 
 def _callbacks(given: Any) -> tuple[Callback, ...]:

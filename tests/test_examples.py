@@ -226,17 +226,14 @@ def test_adversarial(backend, tmp_path, capsys):
     assert len(table(capsys.readouterr().out.replace("%", ""))) == len(rows)
 
 
-def readme_blocks() -> list[str]:
-    return re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text("utf-8"), re.S)
-
-
-def test_the_code_of_the_readme_runs(backend, tmp_path, monkeypatch, capsys):
+@pytest.mark.parametrize("page", ["README.md", "docs/sequences.md"])
+def test_the_code_of_a_page_runs(page, backend, tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
-    blocks = readme_blocks()
+    blocks = re.findall(r"```python\n(.*?)```", (ROOT / page).read_text("utf-8"), re.S)
     assert len(blocks) >= 2
     for block in blocks:
         names: dict[str, object] = {}
-        exec(compile(block, "README.md", "exec"), names)
+        exec(compile(block, page, "exec"), names)
         shown = re.findall(r"^assert .*", block, re.M)
         assert shown, "each block checks its own result"
 

@@ -171,6 +171,22 @@ def test_states_and_outputs_of_a_model(backend: str) -> None:
         net.fit((X, state), X, loss="mse", optimizer="sgd", epochs=1)
 
 
+def test_fits_of_stateful_nets(backend: str) -> None:
+    """States go from a row of a batch to the same row of the next."""
+    net = bp.Sequential([bp.GRU(3, stateful=True), bp.Linear(3)]).build((None, 2))
+    before = net.params.flat.tobytes()
+    bad: list[tuple[dict[str, Any], str]] = [
+        ({}, "shuffle=False keeps them in order"),
+        ({"shuffle": False, "batch_size": 2}, "got 3 rows in batches of 2"),
+        ({"shuffle": False, "validation_data": (X, Y)}, "validation data would change"),
+    ]
+    for changes, message in bad:
+        with pytest.raises(ValueError, match=message):
+            net.fit(X, Y, loss="cross_entropy", optimizer="sgd", epochs=1, **changes)
+    assert net.params.flat.tobytes() == before
+    net.fit(X, Y, loss="cross_entropy", optimizer="sgd", epochs=1, shuffle=False, verbose=0)
+
+
 def test_streams(backend: str) -> None:
     stream = X[0]
     trainer = bp.Trainer(bp.Sequential([bp.GRU(3, stateful=True), bp.Linear(2)]), "mse", "sgd")
