@@ -40,6 +40,10 @@ class Optimizer(Record):
         """Tell whether a parameter stays as it is where its gradient is 0."""
         return False
 
+    def has_schedule(self) -> bool:
+        """Tell whether the rate follows from the number of the update."""
+        return callable(vars(self)["lr"])
+
     def op(self, w: str, g: str, prefix: str = "") -> ops.Update:
         """Return the update op on buffers: parameters, gradients, and states by prefixed name."""
         raise NotImplementedError

@@ -13,6 +13,7 @@ from pybp.program.builder import Parameter
 from pybp.program.gradient import gradient_name
 from pybp.update_programs import Parts
 
+_AHEAD = 64  # updates whose scalars are made at once
 _COUNTERS = ("steps", "epochs", "updates", "optimizer")
 
 
@@ -46,6 +47,7 @@ class State:
         )
         self.steps = 0  # updates by any optimiser: the key of dropout masks
         self.epochs = 0  # the key of shuffles
+        self._ahead: tuple[Optimizer | None, int, Array] = (None, 0, np.zeros((0, 0)))
         self.updates = 0  # by the present optimiser: the argument of schedules
         self.optimizer = ""  # its class name
         self.moments: dict[str, Array] = {}  # the optimiser's arrays of all parameters, by name
@@ -117,11 +119,24 @@ class State:
         """
         name = type(optimizer).__name__
         goes_on = self.optimizer == name
-        hyper = optimizer.hyper(self.updates if goes_on else 0, steps)  # a schedule may raise
+        hyper = self._scalars(optimizer, self.updates if goes_on else 0, steps)
         if not goes_on:
             self.reset_optimizer()
             self.optimizer = name
         return hyper
+
+    def _scalars(self, optimizer: Optimizer, first: int, steps: int) -> Array:
+        """Return the scalars of some updates; of single steps ahead, as one comes after the other.
+
+        A schedule is asked for no update before its time: it may raise, or count its calls.
+        """
+        if steps > 1 or optimizer.has_schedule():
+            return optimizer.hyper(first, steps)
+        known, start, table = self._ahead
+        if known is not optimizer or not start <= first < start + len(table):
+            start, table = first, optimizer.hyper(first, _AHEAD)
+            self._ahead = (optimizer, start, table)
+        return table[first - start : first - start + 1]
 
     def reset_optimizer(self) -> None:
         """Forget the optimiser. Arrays are zeroed in place: bound programs point at them."""
