@@ -9,7 +9,7 @@ import numpy as np
 import op_cases
 import pytest
 from conftest import require_native
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from op_cases import OP_CASES, BoundCase, Case, ids
 from op_cases.recurrent import (
@@ -186,6 +186,9 @@ def _drawn(draw: st.DrawFn) -> tuple[str, Net, tuple[list[str], list[str], list[
     cell = draw(st.sampled_from(CELLS))
     lengths = draw(st.lists(st.integers(1, 6), min_size=1, max_size=20))
     net = Net(draw(st.integers(1, 40)), draw(st.integers(1, 70)), tuple(lengths))
+    # A tolerance relative to an array's root mean square means nothing for a few sums that may all
+    # happen to cancel; the listed cases have the smallest sizes.
+    assume(len(lengths) * net.size >= 16)
     forward, backward, weight = (
         draw(st.lists(st.sampled_from(fields), unique=True))
         for fields in (FORWARD[cell], BACKWARD[cell], ("db", "h0", "mask"))
@@ -195,7 +198,7 @@ def _drawn(draw: st.DrawFn) -> tuple[str, Net, tuple[list[str], list[str], list[
     return cell, net, (forward, backward, weight), draw(st.booleans())
 
 
-@settings(deadline=None)
+@settings(deadline=None, derandomize=True, database=None)
 @given(_drawn(), st.sampled_from(["float32", "float64"]), st.booleans())
 def test_native_equals_numpy_on_drawn_cases(drawn: Any, dtype: str, accumulate: bool) -> None:
     require_native()
@@ -212,7 +215,7 @@ def _few(rng: np.random.Generator, shape: tuple[int, ...]) -> np.ndarray:
     return rng.integers(-1, 2, shape).astype(float)
 
 
-@settings(deadline=None)
+@settings(deadline=None, derandomize=True, database=None)
 @given(_drawn(), st.sampled_from(["float32", "float64"]))
 def test_whole_numbers_stay_exact(drawn: Any, dtype: str) -> None:
     """Sums of small whole numbers have the same bits in any order: no term is lost or doubled."""

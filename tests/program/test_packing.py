@@ -31,7 +31,7 @@ def _steps_in_order(lengths: list[int]) -> list[tuple[int, int]]:
     ]
 
 
-@settings(deadline=None)
+@settings(deadline=None, derandomize=True, database=None)
 @given(LENGTHS)
 def test_rows_stand_in_the_order_of_a_plain_loop(lengths: list[int]) -> None:
     packing, expected = Packing(np.array(lengths, np.int64)), _steps_in_order(lengths)
@@ -46,7 +46,7 @@ def test_rows_stand_in_the_order_of_a_plain_loop(lengths: list[int]) -> None:
         assert rows[begin:end] == [(sample, t) for sample in packing.order[:size]]
 
 
-@settings(deadline=None)
+@settings(deadline=None, derandomize=True, database=None)
 @given(LENGTHS, st.integers(0, 5))
 def test_places_are_those_of_the_steps_of_each_sample(lengths: list[int], gap: int) -> None:
     first = np.cumsum([0, *(length + gap for length in lengths)])[:-1]
@@ -54,7 +54,7 @@ def test_places_are_those_of_the_steps_of_each_sample(lengths: list[int], gap: i
     assert places.tolist() == [first[sample] + t for sample, t in _steps_in_order(lengths)]
 
 
-@settings(deadline=None)
+@settings(deadline=None, derandomize=True, database=None)
 @given(st.lists(st.integers(1, 7), max_size=9))
 def test_last_is_the_row_of_each_sample_s_last_step(lengths: list[int]) -> None:
     rows = _steps_in_order(lengths)
@@ -112,7 +112,7 @@ def _batches(draw: st.DrawFn) -> tuple[list[int], list[int], list[int], list[int
 
 
 @pytest.mark.parametrize("name", backends.BACKENDS)
-@settings(deadline=None)
+@settings(deadline=None, derandomize=True, database=None)
 @given(_batches(), st.booleans(), st.sampled_from(["float32", "float64"]))
 def test_sequences_come_and_go(
     name: str,
