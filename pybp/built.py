@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Sequence
-from typing import Any, Self
+from typing import Any, NamedTuple, Self
 
 from pybp import backends, inputs
 from pybp.arrays import FLOAT_TYPES, check_dtype
@@ -21,18 +21,17 @@ from pybp.sequences import Layout, padded_layout
 from pybp.state import State
 from pybp.summary import summary
 
-_TRANSIENT = (
-    "_recipe",
-    "_wanted",
-    "_intake",
-    "_state",
-    "_carried",
-    "_pending",
-    "_bound",
-    "_gradient_names",
-    "_lock",
-    "_training",
-)
+_TRANSIENT = ("_made", "_pending", "_bound", "_gradient_names", "_lock", "_training")
+
+
+class Made(NamedTuple):
+    """What a net has once it is built."""
+
+    recipe: Recipe
+    wanted: Wanted
+    intake: Intake
+    state: State
+    carried: Carried
 
 
 class Built:
@@ -55,11 +54,7 @@ class Built:
 
     def _start_unbuilt(self) -> None:
         """Have no parameters, no programs, and free locks: what copies and files don't carry."""
-        self._recipe: Recipe | None = None
-        self._wanted: Wanted | None = None
-        self._intake: Intake | None = None
-        self._state: State | None = None
-        self._carried = Carried({}, None)
+        self._made: Made | None = None
         self._pending: HandPass | None = None
         self._bound: dict[tuple[str, str], Bound] = {}
         self._gradient_names: dict[bool, GradientProgram] = {}
@@ -67,19 +62,20 @@ class Built:
         self._training = threading.Lock()
 
     def __getstate__(self) -> dict[str, Any]:
-        shape = None if self._recipe is None else self._shapes()
-        state = None if self._state is None else self._state.export()
-        carried = {name: value for name, value in vars(self).items() if name not in _TRANSIENT}
-        return {**carried, "built": (shape, state, self._carried.export())}
+        kept = {name: value for name, value in vars(self).items() if name not in _TRANSIENT}
+        made = self._made
+        built = made and (self._shapes(), made.state.export(), made.carried.export())
+        return {**kept, "built": built}
 
-    def __setstate__(self, carried: dict[str, Any]) -> None:
-        shape, state, states = carried.pop("built")
-        vars(self).update(carried)
+    def __setstate__(self, kept: dict[str, Any]) -> None:
+        built = kept.pop("built")
+        vars(self).update(kept)
         self._start_unbuilt()
-        if shape is not None:
-            self._build(shape)
+        if built is not None:
+            shapes, state, carried = built
+            self._build(shapes)
             self.state.restore(state)
-            self._carried.restore(states)
+            self.carried.restore(carried)
 
     def build(self, input_shape: Sequence[Any]) -> Self:
         """Make the parameters, for samples of this shape (without the batch axis).
@@ -105,21 +101,21 @@ class Built:
         return self._build(tuple(inputs.check_shape(shape) for shape in given))
 
     def _build(self, shapes: tuple[SampleShape, ...]) -> Self:
-        if self._recipe is not None:
-            for port, shape in zip(self._recipe.ports, shapes, strict=True):
+        if self._made is not None:
+            for port, shape in zip(self._made.recipe.ports, shapes, strict=True):
                 if not _fits(port.shape, shape):
                     raise ValueError(
                         f"this net is built for samples of shape {port.shape}, got {shape}"
                     )
             return self
         with self._lock:
-            if self._recipe is None:  # no other thread was faster
+            if self._made is None:  # no other thread was faster
                 found, wanted = self._probe(shapes)
                 dtype = FLOAT_TYPES[self.dtype]
-                self._state = State(wanted.parameters, dtype, self.seed, wanted.buffers)
-                self._carried = Carried(wanted.carried, dtype)
-                self._wanted, self._intake = wanted, intake(self.graph, found)
-                self._recipe = Recipe(self.graph.lower, self.dtype, found, self._state.parts)
+                state = State(wanted.parameters, dtype, self.seed, wanted.buffers)
+                recipe = Recipe(self.graph.lower, self.dtype, found, state.parts)
+                carried = Carried(wanted.carried, dtype)
+                self._made = Made(recipe, wanted, intake(self.graph, found), state, carried)
         return self
 
     def _probe(self, shapes: Sequence[SampleShape]) -> tuple[tuple[Port, ...], Wanted]:
@@ -140,43 +136,41 @@ class Built:
     @property
     def is_built(self) -> bool:
         """Whether the parameters exist."""
-        return self._recipe is not None
+        return self._made is not None
 
     @property
-    def recipe(self) -> Recipe:
-        """What the programs of this net are made from; raises before the net is built."""
-        if self._recipe is None:
+    def made(self) -> Made:
+        """What the net has; built here where its inputs tell their shapes, else it raises."""
+        if self._made is None:
             sources = self.graph.sources()
             if all(source is not None for source in sources):
                 self._build(tuple(source.shape for source in sources if source is not None))
-        if self._recipe is None:
+        if self._made is None:
             raise RuntimeError(
                 "the net is not built yet: call net.build(shape of one sample), or predict, "
                 "forward or fit, which build it from their input"
             )
-        return self._recipe
+        return self._made
+
+    @property
+    def recipe(self) -> Recipe:
+        """What the programs of this net are made from; raises before the net is built."""
+        return self.made.recipe
 
     @property
     def state(self) -> State:
         """Parameters, gradients, optimiser state and counters; raises before the net is built."""
-        if self._state is None:
-            self.recipe  # noqa: B018 - builds it where an Input tells the shape, raises else
-        assert self._state is not None
-        return self._state
+        return self.made.state
 
     @property
     def wanted(self) -> Wanted:
         """What the layers have asked for, and what they give; raises before the net is built."""
-        self.recipe  # noqa: B018 - builds it where an Input tells the shape, raises else
-        assert self._wanted is not None
-        return self._wanted
+        return self.made.wanted
 
     @property
-    def intake(self) -> Intake:
-        """What the checks of arguments need to know; raises before the net is built."""
-        self.recipe  # noqa: B018 - builds it where an Input tells the shape, raises else
-        assert self._intake is not None
-        return self._intake
+    def carried(self) -> Carried:
+        """The states that stateful layers carry; raises before the net is built."""
+        return self.made.carried
 
     @property
     def input_shape(self) -> Any:
@@ -197,16 +191,15 @@ class Built:
 
     def look_at(self, x: Any, lengths: Any) -> tuple[Batch, tuple[Port, ...]]:
         """Check the samples of a call, and return what the net gives for them; don't build it."""
-        if self._wanted is not None and self._intake is not None:
-            return take_batch(self._intake, x, lengths, self.dtype), self._wanted.outputs
-        if None in self.graph.sources():
+        if self._made is None and None in self.graph.sources():
             found, wanted = self._probe(sample_shapes(self.graph.input_count, x))
             return take_batch(intake(self.graph, found), x, lengths, self.dtype), wanted.outputs
-        return take_batch(self.intake, x, lengths, self.dtype), self.wanted.outputs
+        made = self.made
+        return take_batch(made.intake, x, lengths, self.dtype), made.wanted.outputs
 
     def build_for(self, x: Any) -> None:
         """Build the net for such samples, if it is not built yet."""
-        if self._recipe is None:
+        if self._made is None:
             self._build(sample_shapes(self.graph.input_count, x))
 
     def layout_of(self, port: Port, batch: Batch) -> Layout | None:
@@ -227,8 +220,7 @@ class Built:
             For what the net can't take, before anything is changed.
         """
         batch, _ = self.look_at(x, lengths)
-        if self._recipe is None:
-            self.build_for(x)
+        self.build_for(x)
         return batch
 
     def rows_at_once(self, rows: int, most: int) -> int:
@@ -272,7 +264,8 @@ class Built:
     def reset_states(self) -> None:
         """Let stateful layers start from zero states again, with a batch of any size."""
         with self._lock:
-            self._carried.reset()
+            if self._made is not None:
+                self._made.carried.reset()
 
     def reset_optimizer(self) -> None:
         """Forget the state of the optimiser: the next update is its first."""

@@ -9,7 +9,7 @@ import numpy as np
 
 from pybp import inputs
 from pybp.arrays import Array
-from pybp.batches import cut, most_packed, spans
+from pybp.batches import cut, spans
 from pybp.class_weight import by_class
 from pybp.losses import Loss
 from pybp.metrics import Metric
@@ -113,25 +113,19 @@ class Evaluator:
     def __call__(self, examples: Examples) -> dict[str, float]:
         """Return the loss and the metrics in evaluation mode."""
         net = self.net
-        generation = net.use_states(examples.rows)
+        net.use_states(examples.rows)
         key = (examples.target, examples.weight_shape, net.current_backend)
-        bound = self._bound.get(key)
         rows = net.rows_at_once(examples.rows, _BATCH)
         starts = cut(examples.rows, rows, examples.batch.layouts)
-        rows = int(np.diff(starts).max())
-        if bound is None or not bound.holds(
-            rows, most_packed(examples.batch.layouts, rows), generation
-        ):
-            program = net.recipe.evaluate(
+        bound = self._bound[key] = net.with_room(
+            self._bound.get(key),
+            lambda: net.recipe.evaluate(
                 self.loss, examples.target, examples.weight_shape, self.metrics
-            )
-            bound = net.bind(
-                program,
-                rows,
-                self.loss.constants(examples.output.shape),
-                max_packed=most_packed(examples.layouts(program), rows),
-            )
-            self._bound[key] = bound
+            ),
+            int(np.diff(starts).max()),
+            examples.batch.layouts,
+            lambda: self.loss.constants(examples.output.shape),
+        )
         bound.check_rows(examples.rows)
         steps = len(starts) - 1
         results = np.zeros((steps, 2 * len(bound.program.results)))

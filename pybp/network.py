@@ -3,24 +3,22 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from pybp import backends
-from pybp.arrays import FLOAT_TYPES, Array
-from pybp.batches import Batch, Delivery, cut, most_packed, spans, take_seeds
-from pybp.built import Built
+from pybp.arrays import Array
+from pybp.batches import Batch, Delivery, cut, spans, take_seeds
+from pybp.binding import Binding
 from pybp.by_hand import HandPass
 from pybp.by_name import resolve, resolve_all
 from pybp.losses import LOSSES, Loss
 from pybp.metrics import METRICS, Metric
 from pybp.optimizers import Optimizer
 from pybp.program.builder import Parameter
-from pybp.program.program import DATA_ROLES, FIXED_ROLES, Buffer, Program
-from pybp.programs import Bound, GradientProgram, least_rows
+from pybp.programs import Bound, GradientProgram
 from pybp.sequences import Layout
 from pybp.update_programs import rows_program, update_program
 
@@ -32,7 +30,7 @@ _BATCH = 256  # rows of a step in predict and evaluate
 _NOTHING = np.zeros((1, 0))  # no hyper-parameters, no results
 
 
-class Network(Built):
+class Network(Binding):
     """Base of the nets: ``Sequential`` and ``Model``.
 
     Parameters
@@ -46,83 +44,6 @@ class Network(Built):
     backend : {"native", "numpy"} or None
         None reads the default at each call (``pybp.use_backend``).
     """
-
-    # ------------------------------------------------------------------- binding
-
-    @property
-    def current_backend(self) -> str:
-        """The name of the backend that the next call uses."""
-        return self.backend or backends.current_backend()
-
-    def bind(
-        self,
-        program: Program,
-        rows: int,
-        constants: dict[str, Any] | None = None,
-        *,
-        max_packed: tuple[int, ...] = (),
-        keep_forward: bool = False,
-    ) -> Bound:
-        """Verify a program and bind it to the arrays of this net.
-
-        ``rows`` and ``max_packed`` are the most samples, and time steps of each packing, of a step.
-        """
-        program.verify()
-        given = {
-            name: np.ascontiguousarray(value, FLOAT_TYPES[self.dtype])
-            for name, value in (constants or {}).items()
-        }
-        fixed = {
-            buffer.name: given[buffer.name] if buffer.name in given else self._array(buffer)
-            for buffer in program.of_role(*FIXED_ROLES)
-        }
-        executor = backends.make_executor(
-            self.current_backend,
-            program,
-            fixed,
-            rows,
-            max_packed=max_packed,
-            keep_forward=keep_forward,
-        )
-        names = tuple(buffer.name for buffer in program.of_role(*DATA_ROLES))
-        return Bound(program, executor, least_rows(program), self._carried.generation, names)
-
-    def _array(self, buffer: Buffer) -> Array:
-        if buffer.role == "carry":
-            return self._carried.arrays[buffer.name]
-        return self.state.array(buffer.name)
-
-    def use_states(self, rows: int) -> int:
-        """Let stateful layers go on with a batch of this size; return the states' generation.
-
-        Raises
-        ------
-        ValueError
-            When they carry the states of another number of sequences.
-        """
-        self._carried.use(rows)
-        return self._carried.generation
-
-    def _cached(
-        self,
-        name: str,
-        make: Callable[[], Program],
-        rows: int,
-        layouts: Sequence[Layout] = (),
-        *,
-        keep_forward: bool = False,
-    ) -> Bound:
-        """Bind a program when it is first used, and again for more rows or another backend."""
-        key = (name, self.current_backend)
-        bound = self._bound.get(key)
-        max_packed = most_packed(layouts, rows)
-        if bound is None or not bound.holds(rows, max_packed, self._carried.generation):
-            program = make() if bound is None else bound.program
-            fixed = program.packings[len(max_packed) :]
-            max_packed = (*max_packed, *(steps * rows for steps in fixed))
-            bound = self.bind(program, rows, max_packed=max_packed, keep_forward=keep_forward)
-            self._bound[key] = bound
-        return bound
 
     @contextmanager
     def training_alone(self) -> Iterator[None]:

@@ -61,7 +61,7 @@ class Stepper:
         self._y = np.zeros((rows, *outputs[0].sizes), real)
         self._given = self._x.reshape(self.input_shape)  # what a caller's array is copied to
         self._result = self._y[0] if single else self._y
-        self._count = net.intake.id_counts[0]
+        self._count = net.made.intake.id_counts[0]
         self._generation = -1
         self._bind()
 

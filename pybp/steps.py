@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from pybp.arrays import Array
-from pybp.batches import most_packed, spans
+from pybp.batches import spans
 from pybp.evaluation import Examples
 from pybp.losses import CrossEntropy, Loss
 from pybp.metrics import Metric
@@ -44,18 +44,14 @@ class Steps:
         net = self.net
         keep = keep_grads or rows > 1 or not self.optimizer.is_plain()
         key = (examples.target, examples.weight_shape, net.current_backend, keep)
-        bound = self._bound.get(key)
-        generation = net.use_states(rows)
-        packed = most_packed(examples.batch.layouts, rows)
-        if bound is None or not bound.holds(rows, packed, generation):
-            program = self._make(examples, keep_grads=keep)
-            bound = net.bind(
-                program,
-                rows,
-                self.loss.constants(examples.output.shape),
-                max_packed=most_packed(examples.layouts(program), rows),
-            )
-            self._bound[key] = bound
+        net.use_states(rows)
+        bound = self._bound[key] = net.with_room(
+            self._bound.get(key),
+            lambda: self._make(examples, keep_grads=keep),
+            rows,
+            examples.batch.layouts,
+            lambda: self.loss.constants(examples.output.shape),
+        )
         return bound
 
     def run(

@@ -241,7 +241,7 @@ def test_layers_refuse_what_they_cannot_take(
     with pytest.raises(ValueError, match=message):
         net.build(shape)
     assert not net._bound
-    assert net._state is None
+    assert not net.is_built
 
 
 def test_pictures_that_only_look_channels_first_are_taken_on_request() -> None:

@@ -304,3 +304,25 @@ def test_a_net_of_sequences_is_saved(tmp_path: Path, backend: str) -> None:
     given = {"x": LISTS, "h": RNG.normal(size=(5, 4))}
     for a, b in zip(again.predict(given), net.predict(given), strict=True):
         np.testing.assert_array_equal(np.concatenate(a), np.concatenate(b))
+
+
+def test_batches_of_two_sizes_in_turn_are_bound_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Many short sequences, then few long ones: the workspace grows to hold either."""
+    net = _net(bp.GRU(3), bp.Linear(4)).build((None, 3))
+    trainer = bp.Trainer(net, "cross_entropy", "sgd")
+    short = (RNG.normal(size=(6, 2, 3)), np.zeros((6, 2), int))
+    long = (RNG.normal(size=(2, 9, 3)), np.zeros((2, 9), int))
+    bound: list[str] = []
+    bind = net.bind
+
+    def counted(program: Any, *arguments: Any, **named: Any) -> Any:
+        bound.append(program.name)
+        return bind(program, *arguments, **named)
+
+    monkeypatch.setattr(net, "bind", counted)
+    for x, y in (short, long, short, long, short):
+        trainer.step(x, y)
+        net.predict(x)
+        net.evaluate(x, y, loss="cross_entropy")
+        net.forward(x)
+    assert bound.count("train") == bound.count("predict") == bound.count("gradient") == 2

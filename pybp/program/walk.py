@@ -55,8 +55,10 @@ class Walk:
     def run(self) -> None:
         """Append the ops of all gradients, from the last forward op to the first."""
         for op in reversed(self._forward):
-            row = self.rows.get(type(op))
-            if row is not None and any(self.of(name) for name in op.outputs()):
+            if any(self.of(name) for name in op.outputs()):
+                row = self.rows.get(type(op))
+                if row is None:
+                    raise op.fail("has no row in the gradient table")
                 row(self, op)
 
     def of(self, name: str) -> str:
