@@ -125,28 +125,6 @@ struct LossKernels {
                          T label_smoothing);
 };
 
-// The scalars of one step, in the order of the ops' `hyper` (pybp.program.ops).
-template <class T>
-struct SGDStep {
-    T lr, sign, weight_decay, momentum, gain;
-};
-template <class T>
-struct AdamStep {  // gain = 1 - beta, taken in double before it was rounded
-    T lr, sign, weight_decay, beta1, gain1, beta2, gain2, eps, correction1, sqrt_correction2;
-};
-
-template <class T>
-struct UpdateKernels {
-    void (*sgd)(const SGDStep<T>& step, bool nesterov, T* w, const T* g, T* v /* or null */,
-                std::ptrdiff_t count);
-    // The same step for w [in, out] and the gradient g[i, j] = x[i] * dy[j] of a single row: a row
-    // of w that x and no decay can change is neither read nor written.
-    void (*sgd_outer)(const SGDStep<T>& step, T* w, const T* x, const T* dy, std::ptrdiff_t in,
-                      std::ptrdiff_t out);
-    void (*adam)(const AdamStep<T>& step, bool decoupled, T* w, const T* g, T* m, T* v,
-                 T* vmax /* or null */, std::ptrdiff_t count);
-};
-
 // The dense core. See csrc/kernels/gemm_tile.h for the tile and docs/kernels.md for the
 // measurements.
 //
@@ -216,3 +194,5 @@ inline constexpr std::ptrdiff_t kFewRows = 4;
 #include "tables/norm.h"
 #include "tables/pool.h"
 #include "tables/recurrent.h"
+#include "tables/regularize.h"
+#include "tables/update.h"

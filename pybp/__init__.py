@@ -24,11 +24,20 @@ from pybp.activations import (
     Tanh,
 )
 from pybp.backends import use_backend
-from pybp.callbacks import Callback, EarlyStopping
+from pybp.callbacks import (
+    EMA,
+    SWA,
+    Callback,
+    Checkpoint,
+    CSVLogger,
+    EarlyStopping,
+    ReduceOnPlateau,
+    update_statistics,
+)
 from pybp.cell import Cell, Recurrent, layer_norm_lstm
 from pybp.config import num_threads, set_num_threads, show_config
+from pybp.data.ragged import Ragged
 from pybp.files import load, load_arrays
-from pybp.fitting import History
 from pybp.initializers import (
     Constant,
     GlorotNormal,
@@ -55,6 +64,7 @@ from pybp.layers import (
     Conv1d,
     Conv2d,
     ConvTranspose2d,
+    CustomLayer,
     Dropout,
     Embedding,
     EmbeddingBag,
@@ -64,6 +74,7 @@ from pybp.layers import (
     GlobalMaxPool1d,
     GlobalMaxPool2d,
     Input,
+    Lambda,
     LayerNorm,
     Linear,
     MaxPool1d,
@@ -80,6 +91,7 @@ from pybp.losses import (
     NLL,
     BCEWithLogits,
     CrossEntropy,
+    CustomLoss,
     Huber,
     KLDiv,
     NormError,
@@ -88,42 +100,85 @@ from pybp.losses import (
     SquaredError,
 )
 from pybp.metrics import Accuracy
-from pybp.model import Model
-from pybp.optimizers import SGD, Adam, AdamW
-from pybp.ragged import Ragged
-from pybp.sequential import Sequential
-from pybp.trainer import Trainer
+from pybp.nets.model import Model
+from pybp.nets.sequential import Sequential
+from pybp.optimizers import (
+    LBFGS,
+    SGD,
+    Adadelta,
+    Adagrad,
+    Adam,
+    Adamax,
+    AdamW,
+    Annealing,
+    NAdam,
+    RAdam,
+    RMSprop,
+)
+from pybp.schedules import (
+    ConstantLR,
+    CosineAnnealingWarmRestarts,
+    CosineLR,
+    CyclicLR,
+    ExponentialLR,
+    InverseTimeLR,
+    LinearLR,
+    MultiStepLR,
+    OneCycleLR,
+    PolynomialLR,
+    StepLR,
+    WarmupLR,
+)
+from pybp.training.clipping import clip_grad_norm, clip_grad_value
+from pybp.training.fitting import History
+from pybp.training.trainer import Trainer
 from pybp.version import __version__
 
 __all__ = [
     "BCE",
     "ELU",
+    "EMA",
     "GELU",
+    "LBFGS",
     "MAE",
     "MSE",
     "NLL",
     "SELU",
     "SGD",
+    "SWA",
     "Accuracy",
+    "Adadelta",
+    "Adagrad",
     "Adam",
     "AdamW",
+    "Adamax",
     "Add",
+    "Annealing",
     "AvgPool1d",
     "AvgPool2d",
     "BCEWithLogits",
     "BatchNorm",
+    "CSVLogger",
     "Callback",
     "Cell",
+    "Checkpoint",
     "Columns",
     "Constant",
+    "ConstantLR",
     "Conv1d",
     "Conv2d",
     "ConvTranspose2d",
+    "CosineAnnealingWarmRestarts",
+    "CosineLR",
     "CrossEntropy",
+    "CustomLayer",
+    "CustomLoss",
+    "CyclicLR",
     "Dropout",
     "EarlyStopping",
     "Embedding",
     "EmbeddingBag",
+    "ExponentialLR",
     "Flatten",
     "GlobalAvgPool1d",
     "GlobalAvgPool2d",
@@ -131,6 +186,7 @@ __all__ = [
     "GlobalMaxPool2d",
     "GlorotNormal",
     "GlorotUniform",
+    "GradCheck",
     "HardSigmoid",
     "HardTanh",
     "HeNormal",
@@ -140,11 +196,16 @@ __all__ = [
     "Huber",
     "Identity",
     "Input",
+    "InverseTimeLR",
     "KLDiv",
+    "Lambda",
     "LayerNorm",
     "LeCunNormal",
     "LeakyReLU",
     "Linear",
+    "RAdam",
+    "RMSprop",
+    "LinearLR",
     "RNN",
     "LSTM",
     "GRU",
@@ -155,15 +216,20 @@ __all__ = [
     "MaxPool2d",
     "Mish",
     "Model",
+    "MultiStepLR",
     "Multiply",
+    "NAdam",
     "NormError",
     "Normal",
     "Orthogonal",
+    "OneCycleLR",
     "Poisson",
+    "PolynomialLR",
     "Quantile",
     "Ragged",
     "ReLU",
     "Recurrent",
+    "ReduceOnPlateau",
     "Reshape",
     "Sequential",
     "SiLU",
@@ -173,18 +239,24 @@ __all__ = [
     "Softsign",
     "SpatialDropout",
     "SquaredError",
+    "StepLR",
     "Tanh",
     "Trainer",
     "Uniform",
     "Upsample2d",
+    "WarmupLR",
     "Zeros",
     "__version__",
+    "gradcheck",
+    "clip_grad_norm",
+    "clip_grad_value",
     "layer_norm_lstm",
     "load",
     "load_arrays",
     "num_threads",
     "set_num_threads",
     "show_config",
+    "update_statistics",
     "use_backend",
 ]
 
@@ -194,12 +266,22 @@ if TYPE_CHECKING:
     from pybp import functional as functional
     from pybp import interop as interop
     from pybp import plot as plot
+    from pybp.explanation import explain as explain
+    from pybp.gradient_check import GradCheck as GradCheck
+    from pybp.gradient_check import gradcheck as gradcheck
 else:
+    _MODULES = ("augment", "datasets", "functional", "interop", "plot", "text")
+    _NAMES = {  # name -> its module
+        "GradCheck": "gradient_check",
+        "explain": "explanation",
+        "gradcheck": "gradient_check",
+    }
 
     def __getattr__(name: str) -> Any:
         """Import what stands beside the core when it is first asked for."""
-        if name not in ("augment", "datasets", "functional", "interop", "plot", "text"):
+        if name not in (*_MODULES, *_NAMES):
             raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
         import importlib
 
-        return importlib.import_module(f"pybp.{name}")
+        module = importlib.import_module(f"pybp.{_NAMES.get(name, name)}")
+        return getattr(module, name) if name in _NAMES else module

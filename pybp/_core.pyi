@@ -1,6 +1,6 @@
 """The native half: an executor of programs, single kernels, and what the build can do."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -60,6 +60,8 @@ class Executor:
         begin: int,
         end: int,
         spans: Sequence[tuple[NDArray[np.int64], NDArray[np.int64]]] = (),
+        check_at: int = -1,
+        call: Callable[[int, list[Any], int, NDArray[np.float64]], list[Any]] | None = None,
     ) -> None:
         """Run ``ops[begin:end]`` once for each step, without the GIL.
 
@@ -69,7 +71,14 @@ class Executor:
         (None: those rows themselves), reads ``hyper[s]`` (float64, (steps, k)) and overwrites
         ``results[s]`` (float64, (steps, m)). Labels are not checked: each must be a class or the
         op's ``ignore_index``. ``spans`` has (first, length) for each packing: the time steps of row
-        r are ``first[r] ... first[r] + length[r] - 1`` of the arrays of packed buffers.
+        r are ``first[r] ... first[r] + length[r] - 1`` of the arrays of packed buffers. With
+        ``check_at`` above 0 a NaN among the sums that ``ops[begin:check_at]`` add to ``results[s]``
+        ends the run, without an error and before the rest of the step.
+
+        Ops that run in Python are handed to ``call(op, arrays, rows, results)``, on this thread and
+        with the GIL: copies of what the op reads in the order of its fields, None for its other
+        operands, and a copy of ``results[s]`` that may be changed. It returns a list of what the op
+        writes. What it raises ends the run and is passed on.
 
         Signals are handled between steps, about every 50 ms; what a handler raises ends the run
         after the step in progress. Several threads take turns.

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from typing import Any
 
 from pybp.activations import Sigmoid, Tanh
-from pybp.graph import Graph
-from pybp.graph_making import trace
+from pybp.graphs.graph import Graph
+from pybp.graphs.graph_making import trace
 from pybp.initializers import Orthogonal
 from pybp.layers import Add, BatchNorm, Columns, Input, Layer, LayerNorm, Linear, Multiply, Value
 from pybp.program.builder import Builder
@@ -112,6 +112,8 @@ class Recurrent(Layer):
         Give the output at every step, or that after the last step of each sequence alone.
     return_state : bool
         Give the final states too.
+    lr_scale : float
+        Multiplies the rate of this layer's updates; 0 leaves its parameters as they are.
     name : str, optional
         First part of the parameters' names in place of the position.
 
@@ -128,6 +130,7 @@ class Recurrent(Layer):
     reverse: bool = False
     return_sequences: bool = True
     return_state: bool = False
+    lr_scale: float = 1.0
     name: str | None = None
     sequence = True
 

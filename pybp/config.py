@@ -9,7 +9,8 @@ from types import ModuleType
 
 import numpy as np
 
-from pybp import backends, inputs
+from pybp import backends
+from pybp.data import inputs
 from pybp.version import __version__
 
 

@@ -7,9 +7,10 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from pybp import backends, inputs
+from pybp import backends
 from pybp.arrays import FLOAT_TYPES, Array
-from pybp.losses import Loss, Target, add_loss
+from pybp.data import inputs
+from pybp.losses import Judged, Loss, Target, add_loss
 from pybp.program.ops import N, Shape
 from pybp.program.program import Program
 
@@ -28,7 +29,7 @@ class _Case(NamedTuple):
 
 
 _kept: dict[tuple[Any, ...], backends.Executor] = {}
-_lock = threading.Lock()  # one call at a time uses the workspaces
+_lock = threading.RLock()  # one call at a time uses the workspaces; a user's loss may call others
 
 
 def value_and_grad(loss: Loss, y_hat: Any, y: Any, sample_weight: Any) -> tuple[Any, Array]:
@@ -42,7 +43,7 @@ def value_and_grad(loss: Loss, y_hat: Any, y: Any, sample_weight: Any) -> tuple[
         values["weight"] = inputs.weights(sample_weight, rows, shape)
         weight = values["weight"].shape[1:]
     dtype = p.dtype.name if p.dtype.name in FLOAT_TYPES else "float64"
-    case = _Case(shape, loss.target(y, shape), weight, dtype, backends.current_backend())
+    case = _Case(shape, loss.target_of(p, y), weight, dtype, backends.current_backend())
     results = np.zeros((1, 2))
     with _lock:
         executor = _executor(loss, case, rows)
@@ -63,7 +64,7 @@ def value_and_grad(loss: Loss, y_hat: Any, y: Any, sample_weight: Any) -> tuple[
 def _executor(loss: Loss, case: _Case, rows: int) -> backends.Executor:
     """Return the bound program; losses with arrays of their own are bound anew each time."""
     constants = loss.constants(case.shape)
-    key = (type(loss), *loss.to_dict().values(), *case) if not constants else None
+    key = None if constants else _key(loss, case)
     if key is not None and key in _kept and _kept[key].max_rows >= rows:
         return _kept[key]
     program = _program(loss, case)
@@ -79,13 +80,23 @@ def _executor(loss: Loss, case: _Case, rows: int) -> backends.Executor:
     return executor
 
 
+def _key(loss: Loss, case: _Case) -> tuple[Any, ...] | None:
+    """Return what a program is found by, None for a user's loss whose fields are no such thing."""
+    key = (type(loss), *loss.to_dict().values(), *case)
+    try:
+        hash(key)
+    except TypeError:
+        return None
+    return key
+
+
 def _program(loss: Loss, case: _Case) -> Program:
     program = Program("loss", case.dtype)
     program.add_buffer("y_hat", (N, *case.shape), "value")
     add_loss(
         program,
         loss,
-        "y_hat",
+        Judged.of("y_hat", "", case.weight is not None),
         case.target,
         case.weight,
         roles=("value", "value"),

@@ -42,6 +42,12 @@ class Record:
         cls._defaults = defaults
         cls._fields = tuple(annotations)
 
+    @classmethod
+    def move_last(cls, name: str) -> None:
+        """Let an inherited field stand behind those of the class, as the last argument."""
+        cls._annotations[name] = cls._annotations.pop(name)
+        cls._fields = tuple(cls._annotations)
+
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         fields = self._fields
         title = type(self).__name__

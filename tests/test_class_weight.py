@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import pybp as bp
-from pybp.class_weight import by_class
+from pybp.data.class_weight import by_class
 
 LABELS = np.array([0, 2, 1, 2])
 CE, YES_NO = bp.CrossEntropy(), bp.BCEWithLogits()

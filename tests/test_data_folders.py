@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import pickle
 import sys
 import zipfile
@@ -184,3 +185,57 @@ def test_members_that_are_no_arrays_are_refused(tmp_path):
         archive.writestr("notes.txt", "no array")
     with pytest.raises(ValueError, match=r"'notes\.txt' is no array"):
         datasets.load_npz(tmp_path / "a.npz")
+
+
+def npy_bytes(array: np.ndarray) -> bytes:
+    stream = io.BytesIO()
+    np.save(stream, array)
+    return stream.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("names", "packing", "says"),
+    [
+        (["x.npy", "x"], zipfile.ZIP_STORED, "two arrays 'x'"),
+        (["x.npy"], zipfile.ZIP_BZIP2, "packed as NumPy doesn't"),
+        (["x.npy"], zipfile.ZIP_LZMA, "packed as NumPy doesn't"),
+    ],
+)
+def test_archives_that_numpy_does_not_write(tmp_path, picture, names, packing, says):
+    with zipfile.ZipFile(tmp_path / "a.npz", "w", packing) as archive:
+        for name in names:
+            archive.writestr(name, npy_bytes(picture))
+    with pytest.raises(ValueError, match=says):
+        datasets.load_npz(tmp_path / "a.npz")
+
+
+@pytest.mark.parametrize(
+    ("data", "says"),
+    [
+        (good_header("(3,)") + bytes(23), "can't be in the file|cut off"),
+        (good_header("(-3,)") + bytes(24), "can't be in the file"),
+        (good_header("(10000000000,)") + bytes(24), "can't be in the file"),
+        (good_header("(" + "1, " * 99 + ")") + bytes(24), "maximum"),
+        (good_header("3") + bytes(24), "shape"),
+        (good_header("(3,)").replace(b"<f8", b"O  ") + bytes(24), "can't be read"),
+        (b"\x93NUMPY\x02\x00" + (2**32 - 1).to_bytes(4, "little"), "no plain numbers"),
+        (b"\x93NUMPY\x01\x00\xff\xff" + b"(" * 65535, "can't be read"),
+        (b"\x93NUMPY", "can't be read"),
+    ],
+)
+def test_headers_of_npy_files(tmp_path, data, says):
+    (tmp_path / "a.npy").write_bytes(data)
+    with pytest.raises(ValueError, match=says):
+        datasets.load_npy(tmp_path / "a.npy")
+
+
+@pytest.mark.parametrize("dtype", ["<f8", ">i2", "u1", "?", "c8", "U3", "i4,f8"])
+def test_npy_files_of_all_kinds_come_back(tmp_path, dtype):
+    array = np.zeros((2, 3), dtype)
+    for each in (array, np.asfortranarray(array), array[:0], array[0, 0]):
+        np.save(tmp_path / "a.npy", each)
+        got, expected = datasets.load_npy(tmp_path / "a.npy"), np.load(tmp_path / "a.npy")
+        assert (got.dtype, got.shape, got.tobytes()) == (
+            *(expected.dtype, expected.shape, expected.tobytes()),
+        )
+        assert got.flags.writeable

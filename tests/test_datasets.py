@@ -122,6 +122,19 @@ def test_a_small_file_does_not_unpack_without_end(read):
     assert peak_memory(lambda: read(bomb)) < 16_000_000
 
 
+def test_a_bomb_that_states_its_size_is_refused(read):
+    """What a compressed file may unpack to is bounded by its size, even if it is really there."""
+    bomb = gzip.compress(header(2**26) + bytes(2**26), 1)
+    tracemalloc.start()
+    try:
+        with pytest.raises(ValueError, match="can't be in the file"):
+            read(bomb)
+        assert tracemalloc.get_traced_memory()[1] < 1_000_000
+    finally:
+        tracemalloc.stop()
+    assert read(header(2**26) + bytes(2**26)).shape == (2**26,)
+
+
 @pytest.mark.parametrize("seed", FUZZ_SEEDS)
 def test_fuzz_gzip_gives_the_array_or_valueerror(read, picture, seed):
     """Some bytes of gzip's header don't matter; its checksum covers all else."""

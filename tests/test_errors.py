@@ -227,7 +227,10 @@ PICTURES: list[tuple[list[bp.layers.Layer], tuple[int, ...], str]] = [
     ([bp.Add()], (8,), r"layer 0 \(Add\) adds two or more values.*bp.Model"),
     ([bp.Upsample2d(2**30), bp.Upsample2d(2**30)], (8, 8, 3), "is larger than any memory"),
     ([bp.Conv2d(2**60, 3)], (8, 8, 3), "is larger than any memory"),
-    ([bp.Conv2d(1, 2**40, padding="same")], (8, 8, 3), "0.weight of shape .* larger than any"),
+    ([bp.Conv2d(1, 2**29, padding="same")], (8, 8, 3), "0.weight of shape .* larger than any"),
+    ([bp.Conv2d(1, 2**30, padding="same")], (8, 8, 3), r"kernel must be below 2\*\*30"),
+    ([bp.MaxPool2d(2**62, padding=2**61)], (8, 8, 3), r"kernel must be below 2\*\*30"),
+    ([bp.AvgPool2d(3, dilation=2**29)], (8, 8, 3), "span less than"),
     ([bp.Conv2d(1, 3, padding=2**61)], (8, 8, 3), "is larger than any memory"),
     ([], (2**40, 2**40), "the input: a sample of shape"),
 ]

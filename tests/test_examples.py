@@ -226,7 +226,10 @@ def test_adversarial(backend, tmp_path, capsys):
     assert len(table(capsys.readouterr().out.replace("%", ""))) == len(rows)
 
 
-@pytest.mark.parametrize("page", ["README.md", "docs/sequences.md"])
+@pytest.mark.parametrize(
+    "page",
+    ["README.md", "docs/extending.md", "docs/files.md", "docs/sequences.md", "docs/training.md"],
+)
 def test_the_code_of_a_page_runs(page, backend, tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     blocks = re.findall(r"```python\n(.*?)```", (ROOT / page).read_text("utf-8"), re.S)

@@ -10,11 +10,13 @@ import numpy as np
 import pytest
 from safetensors import safe_open
 from safetensors.numpy import save_file
+from tolerance import TRAINING, TRANSCENDENTAL, check_close
 
 import pybp as bp
-from pybp.files import LAYERS
+from pybp.files import LAYERS, container, read_checkpoint
 from pybp.initializers import INITIALIZERS
 
+DATA = Path(__file__).parent / "data"
 LAYER_ARGUMENTS = {
     "Linear": {"units": 3},
     "Reshape": {"shape": (2, -1)},
@@ -115,6 +117,21 @@ def test_a_net_comes_back_as_it_was(tmp_path: Path, backend: str) -> None:
     np.testing.assert_array_equal(again.predict(x), net.predict(x))
 
 
+def test_frozen_layers_and_names_come_back(tmp_path: Path, backend: str) -> None:
+    block = bp.Sequential([bp.Linear(3), bp.Linear(3)], name="block")
+    net = bp.Sequential([block, bp.Linear(3), bp.Linear(2)], name="whole").build((3,))
+    net.trainable("block", False)
+    net.trainable("2", False)
+    net.save(tmp_path / "net.safetensors")
+    again = bp.load(tmp_path / "net.safetensors")
+    assert again.name == "whole"
+    names = ("block", "block.0", "block.1", "1", "2")
+    assert [again.trainable(name) for name in names] == [False, False, False, True, False]
+    again.fit(np.ones((4, 3)), np.ones((4, 2)), loss="mse", optimizer="adam", epochs=1, verbose=0)
+    changed = [name for name in again.params if (again.params[name] != net.params[name]).any()]
+    assert changed == ["1.weight", "1.bias"]
+
+
 def test_the_safetensors_package_reads_it(tmp_path: Path) -> None:
     net = _everything()
     net.save(tmp_path / "net.safetensors")
@@ -134,37 +151,50 @@ def test_foreign_files_give_their_arrays_only(tmp_path: Path) -> None:
 
 
 def _rewrite(path: Path, change: object) -> None:
-    with safe_open(str(path), framework="numpy") as file:
-        description = json.loads(file.metadata()["pybp"])
-        arrays = {name: file.get_tensor(name) for name in list(file.keys())}
+    """Change the description or the arrays of a file; its checksum is right."""
+    description, arrays = container.read(path)
+    del description["sha256"]
     change(description, arrays)
-    save_file(arrays, str(path), metadata={"pybp": json.dumps(description)})
+    container.write(path, description, arrays)
 
 
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (lambda d, a: d.update(format=2), "format 2"),
+        (lambda d, a: d.update(format=3), "format 3.* up to 2: a newer version"),
+        (lambda d, a: d.update(format="2"), "format '2'"),
+        (lambda d, a: d.update(format=0), "format 0"),
         (lambda d, a: d.update(kind="Forest"), "kind 'Forest'"),
-        (lambda d, a: d.update(kind="Model"), "inputs"),
+        (lambda d, a: d.update(kind=["Model"]), "kind"),
+        (lambda d, a: d.update(kind="Model"), "begins with its Inputs"),
         (lambda d, a: d.update(dtype="int8"), "dtype"),
         (lambda d, a: d.pop("layers"), "layers"),
         (lambda d, a: d["layers"].append({"type": "os.system"}), "broken|unknown"),
         (lambda d, a: d["layers"][0].update(type="Popen"), "unknown type 'Popen'"),
         (lambda d, a: d["layers"][0].update(units=-1), "units"),
         (lambda d, a: d["layers"][0].update(colour=1), "colour"),
-        (lambda d, a: d.update(order=[99]), "broken"),
-        (lambda d, a: d.update(order=[-1]), "order must be >= 0"),
+        (lambda d, a: d["nodes"][0].update(layer=99), "broken"),
+        (lambda d, a: d["nodes"][0].update(layer=-1), "a number >= 0"),
+        (lambda d, a: d["nodes"][0].update(layer=True), "a whole number"),
+        (lambda d, a: d["nodes"][0].update(path=3), "a text"),
+        (lambda d, a: d["nodes"][0].update(path="1"), "array 1.weight"),
+        (lambda d, a: d["nodes"][0].update(path=""), "names"),
+        (lambda d, a: d["nodes"][0].update(nets=[["0", "Model"]]), "broken"),
+        (lambda d, a: d["nodes"].extend(d["nodes"] * 10_000), "more than 10000 uses"),
+        (lambda d, a: d.update(name=3), "name"),
+        (lambda d, a: d.update(frozen=["7"]), "no layer '7'"),
+        (lambda d, a: d.update(frozen=[[]]), "broken"),
         (lambda d, a: d["layers"].append({"type": "Activation"}), "unknown type"),
         (lambda d, a: d.update(steps=-1), "steps must be >= 0"),
         (lambda d, a: d.update(epochs=float("inf")), "epochs must be a whole number"),
         (lambda d, a: d.update(seed=None), "seed must be a whole number"),
         (lambda d, a: d.update(dtype=None), "dtype"),
-        (lambda d, a: d["layers"][0].update(units=10**13), "should hold the arrays"),  # no memory
-        (lambda d, a: d.update(input_shape=[10**13]), "should hold the arrays"),
+        (lambda d, a: d["layers"][0].update(units=10**13), "should hold the array"),  # no memory
+        (lambda d, a: d.update(input_shapes=[[10**13]]), "should hold the array"),
+        (lambda d, a: d.update(input_shapes=[[2], [2]]), "1 shapes"),
         (lambda d, a: a.update({"0.bias": np.zeros(3, np.complex64)}), "real numbers"),
-        (lambda d, a: d.update(input_shape=[0]), "sizes"),
-        (lambda d, a: a.pop("0.weight"), "should hold the arrays"),
+        (lambda d, a: d.update(input_shapes=[[0]]), "sizes"),
+        (lambda d, a: a.pop("0.weight"), "should hold the array"),
         (lambda d, a: a.update({"0.weight": np.zeros((2, 2))}), "shape"),
     ],
 )
@@ -179,30 +209,35 @@ def test_a_wrong_description_is_a_value_error(tmp_path: Path, change: object, me
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (lambda d, a: d["inputs"].pop(), "broken"),
-        (lambda d, a: d["order"].pop(), "broken"),
-        (lambda d, a: d.update(inputs=[]), "broken"),
-        (lambda d, a: d.update(inputs=[], order=[]), "begins with its Inputs"),
-        (lambda d, a: d["inputs"].__setitem__(0, [1]), "begins with its Inputs"),
-        (lambda d, a: d["inputs"].__setitem__(1, [-1]), "read each other"),
-        (lambda d, a: d["inputs"].__setitem__(1, [2]), "node 1 can't read the values"),
-        (lambda d, a: d["inputs"].__setitem__(1, [1]), "node 1 can't read the values"),
-        (lambda d, a: d["inputs"].__setitem__(1, []), "read each other"),
-        (lambda d, a: d["inputs"].__setitem__(1, [0, 0]), "broken"),
-        (lambda d, a: d["inputs"].__setitem__(1, [0.5]), "whole number"),
-        (lambda d, a: d["inputs"].__setitem__(1, 0), "broken"),
-        (lambda d, a: d["inputs"].__setitem__(3, [0, 0]), "node 2 is read by nobody"),
-        (lambda d, a: d["order"].__setitem__(0, 1), "begins with its Inputs"),
-        (lambda d, a: d["order"].__setitem__(1, 0), "begins with its Inputs"),
+        (lambda d, a: d["nodes"][1].pop("inputs"), "broken"),
+        (lambda d, a: d["nodes"].pop(), "node 2 is read by nobody|broken"),
+        (lambda d, a: d.update(nodes=[], outputs=[]), "begins with its Inputs"),
+        (lambda d, a: d.update(nodes={}), "a list"),
+        (lambda d, a: d.update(outputs=[]), "read by nobody"),
+        (lambda d, a: d.update(outputs=[99]), "broken"),
+        (lambda d, a: d.update(outputs=[-1, 3]), "read each other"),
+        (lambda d, a: d["nodes"][0].update(inputs=[1]), "node 0 can't read the values"),
+        (lambda d, a: d["nodes"][0].update(inputs=[-2]), "begins with its Inputs"),
+        (lambda d, a: d["nodes"][1].update(inputs=[-1]), "read each other"),
+        (lambda d, a: d["nodes"][1].update(inputs=[2]), "node 1 can't read the values"),
+        (lambda d, a: d["nodes"][1].update(inputs=[1]), "node 1 can't read the values"),
+        (lambda d, a: d["nodes"][1].update(inputs=[]), "node 1 can't read the values"),
+        (lambda d, a: d["nodes"][1].update(inputs=[0, 0]), "broken"),
+        (lambda d, a: d["nodes"][1].update(inputs=[0.5]), "whole number"),
+        (lambda d, a: d["nodes"][1].update(inputs=0), "a list"),
+        (lambda d, a: d["nodes"][3].update(inputs=[0, 0]), "node 2 is read by nobody"),
+        (lambda d, a: d["nodes"][2].update(path="0"), "two layers have one name"),
+        (lambda d, a: d["nodes"][0].update(layer=1), "a layer has the names 'input', '0'"),
+        (lambda d, a: d["nodes"][1].update(layer=0), "names"),
         (lambda d, a: d["layers"][0].update(shape=[4, 4, "a"]), "whole numbers"),
         (lambda d, a: d["layers"][0].update(shape=[5, 4, 3]), "takes samples of shape"),
         (lambda d, a: d["layers"][0].update(layout="upside_down"), "layout"),
         (lambda d, a: d["layers"][1].update(padding=[[1, 2]]), "padding"),
-        (lambda d, a: d["layers"][1].update(kernel_size=[10**9] * 2), "larger"),
+        (lambda d, a: d["layers"][1].update(kernel_size=[10**9] * 2), "should hold the array"),
         (lambda d, a: d["layers"][1].update(kernel_size=[[3]]), "kernel_size"),
-        (lambda d, a: d["layers"][1].update(channels=10**12), "of one shape"),
-        (lambda d, a: a.pop("1.running_var"), "should hold the arrays"),
-        (lambda d, a: a.update({"1.running_var": np.zeros(2)}), "should hold the arrays"),
+        (lambda d, a: d["layers"][1].update(channels=10**12), "should hold the array"),
+        (lambda d, a: a.pop("1.running_var"), "should hold the array"),
+        (lambda d, a: a.update({"1.running_var": np.zeros(2)}), "should hold the array"),
     ],
 )
 def test_a_wrong_graph_is_a_value_error(tmp_path: Path, change: object, message: str) -> None:
@@ -232,6 +267,78 @@ def test_damaged_files_are_value_errors(tmp_path: Path, make: object) -> None:
             bp.load(broken)
         except ValueError:
             continue
+
+
+def test_files_of_format_1_are_read(backend: str) -> None:
+    """Written by version 0.1.0; their results then, to rounding."""
+    net = bp.load(DATA / "format1_sequential.safetensors")
+    assert (net.dtype, net.seed, net.state.steps, net.state.epochs) == ("float64", 5, 4, 2)
+    assert net.layers[4] is net.layers[1]
+    assert net.paths == ("0", "1", "2", "3", "1", "5", "head")
+    assert repr(net.layers[1]) == "Linear(units=3, weight_init=Orthogonal(gain=2.0))"
+    got = net.predict(np.linspace(-1, 1, 6).reshape(2, 3))
+    expected = [
+        [-0.21714559937636546, -0.14066039414942588],
+        [0.9522246290653807, 1.0156476432552368],
+    ]
+    check_close(got, expected, "float64", 3, TRAINING)
+    model = bp.load(DATA / "format1_model.safetensors")
+    pictures = np.linspace(0, 1, 72, dtype=np.float32).reshape(1, 6, 6, 2)
+    got = model.predict((pictures, [np.array([1, 4, 2])]))
+    expected = np.zeros((1, 9))
+    expected[0, :4] = -0.22344639897346497, -0.026927776634693146, 0.12967246770858765, -0.35862115
+    expected[0, 4:] = (
+        -0.4577776789,
+        -0.0530906468629,
+        0.54224526882,
+        -0.00781945139169,
+        0.0121914455667,
+    )
+    check_close(got, expected, "float32", 18, TRANSCENDENTAL)
+
+
+def test_files_of_format_2_are_read(backend: str) -> None:
+    net = bp.load(DATA / "format2_sequential.safetensors")
+    assert (net.dtype, net.seed, net.name, net.state.steps) == ("float64", 5, "whole", 4)
+    assert net.paths == ("block.0", "block.1", "1", "2")
+    assert [net.trainable(name) for name in ("block", "1", "2")] == [False, True, True]
+    assert repr(net.layers[3]) == "Linear(units=2, weight_init=Constant(value=0.25), lr_scale=0.5)"
+    got = net.predict(np.linspace(-1, 1, 6).reshape(2, 3))
+    expected = [
+        [0.002991145256200297, 0.02332568238355879],
+        [-0.5369458895442578, -0.5246012564404942],
+    ]
+    check_close(got, expected, "float64", 3, TRAINING)
+    description, arrays = read_checkpoint(DATA / "format2_checkpoint.safetensors")
+    assert description == {"epoch": 3, "losses": [0.5, float("inf")]}
+    assert {name: array.tolist() for name, array in arrays.items()} == {
+        "w": [[0, 1, 2], [3, 4, 5]],
+        "flag": [True, False],
+    }
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda d, a: d.update(order=[99, 0]), "broken"),
+        (lambda d, a: d.update(order=[-1]), "order must be >= 0"),
+        (lambda d, a: d.update(order=[0] * 20_000), "more than 10000 uses"),
+        (lambda d, a: d["inputs"].pop(), "broken"),
+        (lambda d, a: d.update(inputs=[], order=[]), "begins with its Inputs"),
+        (lambda d, a: d["inputs"].__setitem__(0, [1]), "begins with its Inputs"),
+        (lambda d, a: d["inputs"].__setitem__(2, [-1]), "read each other"),
+        (lambda d, a: d.update(input_shape=[2]), "broken"),
+        (lambda d, a: d["layers"][4].update(type="Popen"), "unknown type 'Popen'"),
+    ],
+)
+def test_a_wrong_description_of_format_1(tmp_path: Path, change: object, message: str) -> None:
+    path = tmp_path / "net.safetensors"
+    path.write_bytes((DATA / "format1_model.safetensors").read_bytes())
+    description, arrays = container.read(path)
+    change(description, arrays)
+    save_file(arrays, str(path), metadata={"pybp": json.dumps(description)})
+    with pytest.raises(ValueError, match=message):
+        bp.load(path)
 
 
 @pytest.mark.parametrize(("kind", "size"), [("BF16", 2), ("F8_E5M2", 1)])

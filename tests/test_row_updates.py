@@ -13,6 +13,8 @@ from tolerance import TRAINING, check_close
 
 import pybp as bp
 from pybp.losses import Target
+from pybp.nets.objective import Goal, Objective
+from pybp.nets.step_rules import StepRules
 from pybp.program import ops
 
 BAGS = [np.array(ids) for ids in ([3, 1, 3], [], [0], [5, 5, 2, 4], [1])]
@@ -135,8 +137,9 @@ def test_a_table_used_twice(backend: str) -> None:
 
 
 def _train_program(net: bp.Sequential, optimizer: Any) -> Any:
-    target = Target((), "int32")
-    return net.recipe.train(bp.CrossEntropy(), target, None, [], optimizer, keep_grads=True)
+    objective = Objective(net.graph, "cross_entropy")
+    goals = [Goal(Target((), "int32"), None)]
+    return net.recipe.train(objective, goals, optimizer, StepRules(), keep_grads=True)
 
 
 @pytest.mark.parametrize(

@@ -167,7 +167,7 @@ def test_states_and_outputs_of_a_model(backend: str) -> None:
         net.backward(state)
     with pytest.raises(ValueError, match=r"dy\[1\] must have"):
         net.backward((None, state[:, :2]))
-    with pytest.raises(ValueError, match="one output can be fitted, this one has 2"):
+    with pytest.raises(ValueError, match="loss must be a tuple of 2"):
         net.fit((X, state), X, loss="mse", optimizer="sgd", epochs=1)
 
 

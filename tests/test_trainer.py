@@ -315,19 +315,6 @@ def test_progress_prints_a_line_an_epoch(capsys: pytest.CaptureFixture[str]) -> 
     assert "accuracy" in lines[1]
 
 
-def test_a_loss_of_nan_warns_once() -> None:
-    with pytest.warns(RuntimeWarning, match="NaN since epoch 1") as caught:
-        bp.Sequential([bp.Linear(3)]).fit(
-            np.full((4, 2), np.nan),
-            Y[:4],
-            loss="cross_entropy",
-            optimizer="sgd",
-            epochs=3,
-            verbose=0,
-        )
-    assert len(caught) == 1
-
-
 def test_cross_entropy_after_softmax_warns() -> None:
     with pytest.warns(UserWarning, match="leave the Softmax out"):
         bp.Trainer(bp.Sequential([bp.Linear(3), bp.Softmax()]), "cross_entropy", "sgd").step(X, Y)

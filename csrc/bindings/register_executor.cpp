@@ -15,6 +15,7 @@
 #include "../runtime/threads.h"
 #include "arrays.h"
 #include "load_program.h"
+#include "python_host.h"
 #include "register.h"
 
 namespace py = pybind11;
@@ -30,9 +31,12 @@ class Turn {
   public:
     Turn(std::mutex& mutex, std::atomic<std::thread::id>& owner)
         : lock_(mutex, std::defer_lock), owner_(owner) {
-        // A signal handler runs inside the run that it interrupts: it would wait for itself.
+        // A signal handler runs inside the run that it interrupts, and a user's layer inside the
+        // one that calls it: they would wait for themselves.
         if (owner_.load() == std::this_thread::get_id()) {
-            throw std::runtime_error("this executor is running; a signal handler can't use it");
+            throw std::runtime_error(
+                "this executor is running: neither a signal handler nor a layer or loss that it "
+                "calls can use it");
         }
         if (!lock_.try_lock()) {
             py::gil_scoped_release release;
@@ -47,22 +51,6 @@ class Turn {
   private:
     std::unique_lock<std::mutex> lock_;
     std::atomic<std::thread::id>& owner_;
-};
-
-class PythonSignals : public Interruption {
-  public:
-    bool requested() override {
-        py::gil_scoped_acquire gil;
-        raised_ = PyErr_CheckSignals() != 0;
-        return raised_;
-    }
-    // To be called with the GIL held: passes on what a signal handler raised.
-    void raise() const {
-        if (raised_) throw py::error_already_set();
-    }
-
-  private:
-    bool raised_ = false;
 };
 
 class PyExecutor {
@@ -106,7 +94,7 @@ class PyExecutor {
     void run(const py::sequence& data, const py::object& order, const py::array& starts,
              const py::array& hyper, const py::array& results, std::uint64_t seed,
              std::uint64_t first_step, std::ptrdiff_t begin, std::ptrdiff_t end,
-             const py::sequence& spans) {
+             const py::sequence& spans, std::ptrdiff_t check_at, const py::object& call) {
         const Turn turn(mutex_, owner_);
         if (!executor_.bound()) throw std::runtime_error("run() before bind()");
         RunArguments arguments = read_arguments(order, starts, hyper, results);
@@ -114,6 +102,7 @@ class PyExecutor {
         arguments.first_step = first_step;
         arguments.begin = begin;
         arguments.end = end;
+        arguments.check_at = check_at;
         const std::vector<Spans> given = read_spans(spans);
         arguments.spans = given.data();
         arguments.span_count = given.size();
@@ -122,14 +111,15 @@ class PyExecutor {
         take_data(data);
         executor_.check_rows(arguments);
         grow_scratch();
-        PythonSignals signals;
+        PythonHost host(call);
         {
-            // Safe: from here on only plain memory is touched. Its owners are held by this object
-            // and by the arguments of this call, and `turn` keeps other threads away from both.
+            // Safe: from here on only plain memory is touched, but in the host, which takes the
+            // GIL. Its owners are held by this object and by the arguments of this call, and `turn`
+            // keeps other threads away from both.
             py::gil_scoped_release release;
-            executor_.run(arguments, signals);
+            executor_.run(arguments, host);
         }
-        signals.raise();
+        host.raise();
     }
 
   private:
@@ -250,7 +240,8 @@ void register_executor(py::module_& m) {
         .def("bind", &PyExecutor::bind, py::arg("segments"), py::arg("scratch"))
         .def("run", &PyExecutor::run, py::arg("data"), py::arg("order"), py::arg("starts"),
              py::arg("hyper"), py::arg("results"), py::arg("seed"), py::arg("first_step"),
-             py::arg("begin"), py::arg("end"), py::arg("spans") = py::tuple());
+             py::arg("begin"), py::arg("end"), py::arg("spans") = py::tuple(),
+             py::arg("check_at") = -1, py::arg("call") = py::none());
 }
 
 }  // namespace pybp

@@ -16,6 +16,20 @@ int available_cpus();
 std::uint64_t floating_point_mode();
 void set_floating_point_mode(std::uint64_t mode);
 
+// While it lives, this thread has another floating-point mode.
+class FloatingPointMode {
+  public:
+    explicit FloatingPointMode(std::uint64_t mode) : before_(floating_point_mode()) {
+        set_floating_point_mode(mode);
+    }
+    ~FloatingPointMode() { set_floating_point_mode(before_); }
+    FloatingPointMode(const FloatingPointMode&) = delete;
+    FloatingPointMode& operator=(const FloatingPointMode&) = delete;
+
+  private:
+    std::uint64_t before_;
+};
+
 // While it lives, denormal numbers of this thread count as 0, read and written. The thread team
 // hands the caller's mode on to its workers, so one guard around a native call is enough.
 class FlushDenormals {

@@ -2,12 +2,14 @@
 
 #include <algorithm>
 #include <chrono>
+#include <cmath>
 #include <stdexcept>
 #include <string>
 #include <type_traits>
 #include <utility>
 
 #include "cpu.h"
+#include "run_call.h"
 #include "run_conv.h"
 #include "run_dense.h"
 #include "run_elementwise.h"
@@ -17,6 +19,7 @@
 #include "run_norm.h"
 #include "run_pool.h"
 #include "run_recurrent.h"
+#include "run_regularize.h"
 #include "run_sequence.h"
 #include "run_update.h"
 
@@ -64,18 +67,31 @@ std::ptrdiff_t result_columns(const Op& op) {
     return 0;
 }
 
+// Whether a sum of losses is NaN: the columns hold sums and divisors in turn.
+bool has_nan(const double* results, std::ptrdiff_t columns) {
+    for (std::ptrdiff_t i = 0; i < columns; i += 2) {
+        if (std::isnan(results[i])) return true;
+    }
+    return false;
+}
+
 // Calls f(index) for each buffer that an op names.
 template <class F>
 void for_each_buffer(const Op& node, const F& f) {
+    const auto visit = [&](const char*, const auto& field) { for_each_index(field, f); };
+    std::visit([&](const auto& op) { fields(op, visit); }, node);
+}
+
+// The operands of an op, absent ones too.
+std::size_t operand_count(const Op& node) {
+    std::size_t count = 0;
     const auto visit = [&](const char*, const auto& field) {
         using Field = std::decay_t<decltype(field)>;
-        if constexpr (std::is_base_of_v<Operand, Field>) {
-            if (field.present()) f(field.index);
-        } else if constexpr (std::is_base_of_v<Operands, Field>) {
-            for (const int index : field.indices) f(index);
-        }
+        if constexpr (std::is_base_of_v<Operand, Field>) ++count;
+        if constexpr (std::is_base_of_v<Operands, Field>) count += field.indices.size();
     };
     std::visit([&](const auto& op) { fields(op, visit); }, node);
+    return count;
 }
 
 }  // namespace
@@ -101,6 +117,7 @@ Executor::Executor(Program program) : program_(std::move(program)) {
         longest_.push_back(longest(program_, k));
     }
     counts_ = program_.capacity;
+    for (const Op& node : program_.ops) handed_.reserve(operand_count(node));
     data_.resize(program_.data.size());
     used_.resize(program_.data.size());
 }
@@ -261,7 +278,10 @@ void Executor::run_ops(const Step<T>& step, std::size_t begin, std::size_t end) 
         }
         std::visit(
             [&](const auto& op) {
-                if constexpr (!std::is_same_v<std::decay_t<decltype(op)>, Loop>) {
+                using Kind = std::decay_t<decltype(op)>;
+                if constexpr (kRunsInHost<Kind>) {
+                    run_in_host(op, i, step, handed_);
+                } else if constexpr (!std::is_same_v<Kind, Loop>) {
                     pybp::run(op, step);
                 }
             },
@@ -270,7 +290,8 @@ void Executor::run_ops(const Step<T>& step, std::size_t begin, std::size_t end) 
 }
 
 template <class T>
-void Executor::run_steps(const RunArguments& arguments, Interruption& interruption) {
+void Executor::run_steps(const RunArguments& arguments, Host& host) {
+    const Caller caller{host, floating_point_mode(), arguments.result_columns};
     const FlushDenormals flush;
     const Kernels<T>& kernels = pybp::kernels<T>();
     Team& team = pybp::team();
@@ -285,24 +306,27 @@ void Executor::run_steps(const RunArguments& arguments, Interruption& interrupti
             kernels,         team,           {program_.buffers.data(), counts_.data(), rows},
             packers_.data(), bases_.data(),  arguments.hyper + s * arguments.hyper_columns,
             results,         arguments.seed, arguments.first_step + static_cast<std::uint64_t>(s),
-            scratch_,        threads_};
-        run_ops(step, static_cast<std::size_t>(arguments.begin),
-                static_cast<std::size_t>(arguments.end));
+            scratch_,        threads_,       caller};
+        const bool checks = arguments.check_at > 0;
+        const auto middle = static_cast<std::size_t>(checks ? arguments.check_at : arguments.begin);
+        run_ops(step, static_cast<std::size_t>(arguments.begin), middle);
+        if (checks && has_nan(results, arguments.result_columns)) return;
+        run_ops(step, middle, static_cast<std::size_t>(arguments.end));
         deliver(team);
         steps_done_.store(s + 1, std::memory_order_relaxed);
         if (s + 1 == arguments.steps) return;
         const Clock::time_point now = Clock::now();
         if (now - polled < kPollInterval) continue;
         polled = now;
-        if (interruption.requested()) return;
+        if (host.interrupted()) return;
     }
 }
 
-void Executor::run(const RunArguments& arguments, Interruption& interruption) {
+void Executor::run(const RunArguments& arguments, Host& host) {
     if (program_.real == DType::float64) {
-        run_steps<double>(arguments, interruption);
+        run_steps<double>(arguments, host);
     } else {
-        run_steps<float>(arguments, interruption);
+        run_steps<float>(arguments, host);
     }
 }
 

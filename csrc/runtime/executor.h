@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "data.h"
+#include "host.h"
 #include "packing.h"
 #include "program.h"
 
@@ -42,18 +43,13 @@ struct RunArguments {
     std::uint64_t first_step = 0;
     std::ptrdiff_t begin = 0;  // the ops [begin, end) run
     std::ptrdiff_t end = 0;
+    // Above 0: before the ops [check_at, end) of a step, the run ends if one of its results is NaN.
+    std::ptrdiff_t check_at = -1;
     const Spans* spans = nullptr;  // [packings]
     std::size_t span_count = 0;
 
     // The row that comes i-th.
     std::int64_t row(std::int64_t i) const { return order ? order[i] : i; }
-};
-
-// Asked between the steps of a run whether to stop early.
-class Interruption {
-  public:
-    virtual ~Interruption() = default;
-    virtual bool requested() = 0;
 };
 
 // Not for use by two threads at once; the bindings see to that.
@@ -83,14 +79,15 @@ class Executor {
     void set_data(std::size_t index, const ArrayView& array);
     // Throws std::invalid_argument if the arrays are too short for the rows asked for.
     void check_rows(const RunArguments& arguments) const;
-    void run(const RunArguments& arguments, Interruption& interruption);
+    // What the host throws ends the run; the steps before it are done, its own is not.
+    void run(const RunArguments& arguments, Host& host);
 
     // Finished steps of the last run.
     std::ptrdiff_t steps_done() const { return steps_done_.load(std::memory_order_relaxed); }
 
   private:
     template <class T>
-    void run_steps(const RunArguments& arguments, Interruption& interruption);
+    void run_steps(const RunArguments& arguments, Host& host);
     template <class T>
     void run_ops(const Step<T>& step, std::size_t begin, std::size_t end);
     template <class T>
@@ -128,6 +125,7 @@ class Executor {
     std::vector<Packer> packers_;          // [packings]
     std::vector<std::ptrdiff_t> longest_;  // [packings]: the most time steps of a sample
     std::vector<std::ptrdiff_t> counts_;   // of the step, as Program::capacity
+    std::vector<HostArray> handed_;        // the operands of an op that runs in the host
     std::size_t segments_ = 0;
     char* scratch_ = nullptr;
     int threads_ = 0;

@@ -104,11 +104,16 @@ void Executor::check_range(const RunArguments& arguments) const {
         fail("ops: expected 0 <= begin <= end <= " + text(count) + ", got " +
              text(arguments.begin) + " and " + text(arguments.end));
     }
+    const bool checks = arguments.check_at > 0;
+    if (checks && (arguments.check_at < arguments.begin || arguments.check_at > arguments.end)) {
+        fail("check_at: expected an op from " + text(arguments.begin) + " to " +
+             text(arguments.end) + ", got " + text(arguments.check_at));
+    }
     for (std::ptrdiff_t i = 0; i < count; ++i) {
         const auto* loop = std::get_if<Loop>(&program_.ops[static_cast<std::size_t>(i)]);
         if (!loop) continue;
         const auto cuts = [&](std::ptrdiff_t at) { return at > i && at <= i + loop->count; };
-        if (cuts(arguments.begin) || cuts(arguments.end)) {
+        if (cuts(arguments.begin) || cuts(arguments.end) || cuts(arguments.check_at)) {
             fail("ops: " + text(arguments.begin) + " ... " + text(arguments.end) +
                  " cut the loop that begins with op " + text(i));
         }

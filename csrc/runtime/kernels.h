@@ -18,6 +18,7 @@ struct Kernels {
     PoolKernels<T> pool;
     NormKernels<T> norm;
     RecurrentKernels<T> recurrent;
+    RegularizeKernels<T> regularize;
     UpdateKernels<T> update;
 };
 

@@ -10,6 +10,7 @@
 #include <variant>
 
 #include "ops/base.h"
+#include "ops/call.h"
 #include "ops/conv.h"
 #include "ops/dense.h"
 #include "ops/elementwise.h"
@@ -19,20 +20,24 @@
 #include "ops/norm.h"
 #include "ops/pool.h"
 #include "ops/recurrent.h"
+#include "ops/regularize.h"
 #include "ops/sequence.h"
 #include "ops/updates.h"
 
 namespace pybp {
 
 // In the order of pybp.program.ops.OPS.
-using Op = std::variant<
-    Dense, DenseGradInput, DenseGradWeight, Activate, ActivateGrad, Softmax, SoftmaxGrad, Dropout,
-    Reshape, Add, Bias, BiasGrad, MoveChannels, Conv, ConvGradInput, ConvGradWeight, Im2Col, Col2Im,
-    MaxPool, MaxPoolGrad, AvgPool, AvgPoolGrad, ChannelMoments, BatchNorm, BatchNormGrad, LayerNorm,
-    LayerNormGrad, Recurrent, RecurrentGrad, RecurrentGradWeight, DropMask, Pack, Unpack, Concat,
-    Columns, PadColumns, Multiply, Loop, ByRank, LastStep, LastStepGrad, ReverseSteps, Zeros,
-    Embedding, EmbeddingGrad, EmbeddingBag, EmbeddingBagGrad, ScatterRows, ElementwiseLoss,
-    BCEWithLogitsLoss, NormLoss, LabelLoss, DistributionLoss, Accuracy, SGD, SGDDense, Adam>;
+using Op =
+    std::variant<Dense, DenseGradInput, DenseGradWeight, Activate, ActivateGrad, Softmax,
+                 SoftmaxGrad, Dropout, Reshape, Add, Bias, BiasGrad, MoveChannels, Conv,
+                 ConvGradInput, ConvGradWeight, Im2Col, Col2Im, MaxPool, MaxPoolGrad, AvgPool,
+                 AvgPoolGrad, ChannelMoments, BatchNorm, BatchNormGrad, LayerNorm, LayerNormGrad,
+                 Recurrent, RecurrentGrad, RecurrentGradWeight, DropMask, Pack, Unpack, Concat,
+                 Columns, PadColumns, Multiply, Loop, ByRank, LastStep, LastStepGrad, ReverseSteps,
+                 Zeros, Embedding, EmbeddingGrad, EmbeddingBag, EmbeddingBagGrad, ScatterRows, Call,
+                 CallGrad, ElementwiseLoss, BCEWithLogitsLoss, NormLoss, LabelLoss,
+                 DistributionLoss, CallLoss, Accuracy, SGD, SGDDense, Adam, Nadam, Radam, Adamax,
+                 Adagrad, RMSProp, Adadelta, Penalty, ClipValue, ClipNorm, MaxNorm>;
 
 template <class Self, class Visit>
 void fields(Self& op, Visit&& visit) {

@@ -45,7 +45,8 @@ inline LossLayout layout(const Accuracy& op, const Extents& extents) {
 inline constexpr std::ptrdiff_t kSumsPerRow = 2;  // the most that an op keeps for a row
 
 template <class T, class Op>
-std::enable_if_t<std::is_base_of_v<Loss, Op> || std::is_same_v<Op, Accuracy>, std::ptrdiff_t>
+std::enable_if_t<(std::is_base_of_v<Loss, Op> && !kRunsInHost<Op>) || std::is_same_v<Op, Accuracy>,
+                 std::ptrdiff_t>
 scratch_bytes(const Op& op, const Extents& extents, int) {
     return layout(op, extents).rows * kSumsPerRow * std::ptrdiff_t{sizeof(double)};
 }

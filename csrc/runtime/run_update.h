@@ -3,6 +3,7 @@
 #pragma once
 
 #include <array>
+#include <utility>
 
 #include "run_dense.h"
 #include "step.h"
@@ -13,18 +14,18 @@ namespace pybp {
 // Numbers of one range of an update: some 30 us of work. For less a second thread brings nothing.
 inline constexpr std::ptrdiff_t kUpdateGrain = 65536;
 
-// The scalars of a step as the kernels take them, in the order of the op's kHyper.
-template <class T>
-SGDStep<T> load_hyper(const SGD&, const double* h) {
-    static_assert(sizeof(SGDStep<T>) == sizeof(T) * kHyperCount<SGD>);
-    return {T(h[0]), T(h[1]), T(h[2]), T(h[3]), T(h[4])};
+template <class Scalars, class T, std::size_t... index>
+Scalars make_scalars(double rate, const double* h, std::index_sequence<index...>) {
+    return {static_cast<T>(rate), static_cast<T>(h[index + 1])...};
 }
 
-template <class T>
-AdamStep<T> load_hyper(const Adam&, const double* h) {
-    static_assert(sizeof(AdamStep<T>) == sizeof(T) * kHyperCount<Adam>);
-    return {T(h[0]), T(h[1]), T(h[2]), T(h[3]), T(h[4]),
-            T(h[5]), T(h[6]), T(h[7]), T(h[8]), T(h[9])};
+// The scalars of a step as the kernels take them, in the order of the op's kHyper: the rate, times
+// the op's scale, and the others.
+template <template <class> class Scalars, class T, class Op>
+Scalars<T> load_hyper(const Op& op, const Step<T>& step) {
+    static_assert(sizeof(Scalars<T>) == sizeof(T) * kHyperCount<Op>);
+    return make_scalars<Scalars<T>, T>(step.hyper[0] * op.scale, step.hyper,
+                                       std::make_index_sequence<kHyperCount<Op> - 1>{});
 }
 
 // One step of SGD on a flat array; v is null without momentum.
@@ -65,7 +66,7 @@ void update_ranges(const Op& op, const Step<T>& step, std::array<const T*, 4> ch
 
 template <class T>
 void run(const SGD& op, const Step<T>& step) {
-    const SGDStep<T> scalars = load_hyper<T>(op, step.hyper);
+    const SGDStep<T> scalars = load_hyper<SGDStep>(op, step);
     const T* g = step.data(op.g);
     T* w = step.data(op.w);
     T* v = step.data(op.v);
@@ -92,7 +93,7 @@ std::ptrdiff_t scratch_bytes(const SGDDense& op, const Extents& extents, int thr
 
 template <class T>
 void run(const SGDDense& op, const Step<T>& step) {
-    const SGDStep<T> scalars = load_hyper<T>(SGD{}, step.hyper);
+    const SGDStep<T> scalars = load_hyper<SGDStep>(op, step);
     const std::ptrdiff_t in = step.extents.last(op.x);
     const std::ptrdiff_t out = step.extents.last(op.dy);
     const std::ptrdiff_t rows = step.extents.size(op.x) / in;
@@ -118,7 +119,7 @@ void run(const SGDDense& op, const Step<T>& step) {
 
 template <class T>
 void run(const Adam& op, const Step<T>& step) {
-    const AdamStep<T> scalars = load_hyper<T>(op, step.hyper);
+    const AdamStep<T> scalars = load_hyper<AdamStep>(op, step);
     const T* g = step.data(op.g);
     T* w = step.data(op.w);
     T* m = step.data(op.m);
@@ -128,6 +129,90 @@ void run(const Adam& op, const Step<T>& step) {
                      [&](std::ptrdiff_t at, std::ptrdiff_t from, std::ptrdiff_t count) {
                          step.kernels.update.adam(scalars, op.decoupled, w + at, g + from, m + at,
                                                   v + at, vmax ? vmax + at : nullptr, count);
+                     });
+}
+
+template <class T>
+void run(const Nadam& op, const Step<T>& step) {
+    const NadamStep<T> scalars = load_hyper<NadamStep>(op, step);
+    const T* g = step.data(op.g);
+    T* w = step.data(op.w);
+    T* m = step.data(op.m);
+    T* v = step.data(op.v);
+    update_ranges<T>(op, step, {w, m, v, nullptr},
+                     [&](std::ptrdiff_t at, std::ptrdiff_t from, std::ptrdiff_t count) {
+                         step.kernels.update.nadam(scalars, op.decoupled, w + at, g + from, m + at,
+                                                   v + at, count);
+                     });
+}
+
+template <class T>
+void run(const Radam& op, const Step<T>& step) {
+    const RadamStep<T> scalars = load_hyper<RadamStep>(op, step);
+    const T* g = step.data(op.g);
+    T* w = step.data(op.w);
+    T* m = step.data(op.m);
+    T* v = step.data(op.v);
+    update_ranges<T>(op, step, {w, m, v, nullptr},
+                     [&](std::ptrdiff_t at, std::ptrdiff_t from, std::ptrdiff_t count) {
+                         step.kernels.update.radam(scalars, op.decoupled, w + at, g + from, m + at,
+                                                   v + at, count);
+                     });
+}
+
+template <class T>
+void run(const Adamax& op, const Step<T>& step) {
+    const AdamaxStep<T> scalars = load_hyper<AdamaxStep>(op, step);
+    const T* g = step.data(op.g);
+    T* w = step.data(op.w);
+    T* m = step.data(op.m);
+    T* u = step.data(op.u);
+    update_ranges<T>(op, step, {w, m, u, nullptr},
+                     [&](std::ptrdiff_t at, std::ptrdiff_t from, std::ptrdiff_t count) {
+                         step.kernels.update.adamax(scalars, w + at, g + from, m + at, u + at,
+                                                    count);
+                     });
+}
+
+template <class T>
+void run(const Adagrad& op, const Step<T>& step) {
+    const AdagradStep<T> scalars = load_hyper<AdagradStep>(op, step);
+    const T* g = step.data(op.g);
+    T* w = step.data(op.w);
+    T* sum = step.data(op.sum);
+    update_ranges<T>(op, step, {w, sum, nullptr, nullptr},
+                     [&](std::ptrdiff_t at, std::ptrdiff_t from, std::ptrdiff_t count) {
+                         step.kernels.update.adagrad(scalars, w + at, g + from, sum + at, count);
+                     });
+}
+
+template <class T>
+void run(const RMSProp& op, const Step<T>& step) {
+    const RMSPropStep<T> scalars = load_hyper<RMSPropStep>(op, step);
+    const T* g = step.data(op.g);
+    T* w = step.data(op.w);
+    T* v = step.data(op.v);
+    T* m = step.data(op.m);
+    T* velocity = step.data(op.velocity);
+    update_ranges<T>(op, step, {w, v, m, velocity},
+                     [&](std::ptrdiff_t at, std::ptrdiff_t from, std::ptrdiff_t count) {
+                         step.kernels.update.rmsprop(scalars, w + at, g + from, v + at,
+                                                     m ? m + at : nullptr,
+                                                     velocity ? velocity + at : nullptr, count);
+                     });
+}
+
+template <class T>
+void run(const Adadelta& op, const Step<T>& step) {
+    const AdadeltaStep<T> scalars = load_hyper<AdadeltaStep>(op, step);
+    const T* g = step.data(op.g);
+    T* w = step.data(op.w);
+    T* v = step.data(op.v);
+    T* u = step.data(op.u);
+    update_ranges<T>(op, step, {w, v, u, nullptr},
+                     [&](std::ptrdiff_t at, std::ptrdiff_t from, std::ptrdiff_t count) {
+                         step.kernels.update.adadelta(scalars, w + at, g + from, v + at, u + at,
+                                                      count);
                      });
 }
 

@@ -5,6 +5,7 @@
 #include <cstddef>
 #include <cstdint>
 
+#include "host.h"
 #include "kernels.h"
 #include "packing.h"
 #include "program.h"
@@ -38,22 +39,21 @@ struct Step {
     std::uint64_t number;  // counts the steps of a net, for the random numbers
     char* scratch;         // aligned to 64 bytes
     int threads;           // the scratch is enough for so many
+    const Caller& caller;  // who runs the program
 
     const Packing& packing(std::int64_t index) const { return packers[index].packing(); }
     // The data of an operand, null if it is absent.
-    T* data(Operand operand) const { return static_cast<T*>(address(operand)); }
+    T* data(Operand operand) const { return reinterpret_cast<T*>(address(operand)); }
     const std::int32_t* labels(Operand operand) const {
-        return static_cast<const std::int32_t*>(address(operand));
+        return reinterpret_cast<const std::int32_t*>(address(operand));
     }
     std::uint8_t* bytes(Operand operand) const {
-        return static_cast<std::uint8_t*>(address(operand));
+        return reinterpret_cast<std::uint8_t*>(address(operand));
     }
     std::int32_t* words(Operand operand) const {
-        return static_cast<std::int32_t*>(address(operand));
+        return reinterpret_cast<std::int32_t*>(address(operand));
     }
-
-  private:
-    void* address(Operand operand) const {
+    char* address(Operand operand) const {
         if (!operand.present()) return nullptr;
         const Buffer& buffer = extents[operand];
         return bases[buffer.slot] + buffer.offset;

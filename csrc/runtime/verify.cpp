@@ -2,6 +2,7 @@
 #include <stdexcept>
 #include <string>
 
+#include "checks/call.h"
 #include "checks/conv.h"
 #include "checks/dense.h"
 #include "checks/elementwise.h"
@@ -11,6 +12,7 @@
 #include "checks/norm.h"
 #include "checks/pool.h"
 #include "checks/recurrent.h"
+#include "checks/regularize.h"
 #include "checks/sequence.h"
 #include "checks/updates.h"
 

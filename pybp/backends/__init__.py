@@ -39,6 +39,7 @@ class Executor(Protocol):
         begin: int,
         end: int,
         spans: Spans = (),
+        check_at: int = -1,
     ) -> None:
         """Run ``ops[begin:end]`` once for each step.
 
@@ -56,7 +57,8 @@ class Executor(Protocol):
         hyper : float64 array, (steps, k)
             The scalars of the update op in each step.
         results : float64 array, (steps, m)
-            Overwritten with the sums and divisors of losses and metrics.
+            Row s is overwritten with the sums and divisors of losses and metrics when step s
+            begins.
         seed, first_step : int
             The randomness of step s is keyed by seed and ``first_step + s``.
         begin, end : int
@@ -64,6 +66,12 @@ class Executor(Protocol):
         spans : pairs of int64 arrays (rows,)
             For each packing of the program ``(first, length)``: the time steps of row r are
             ``first[r] ... first[r] + length[r] - 1`` of the packed data arrays.
+        check_at : int
+            Above 0: each step runs ``ops[begin:check_at]`` and then looks at the sums in its row of
+            results (columns 0, 2, 4 ...). If one is NaN the run ends there, without an exception:
+            ``ops[check_at:end]`` don't run, outputs of this step aren't delivered,
+            ``steps_done`` doesn't count it, its row of results holds the NaN, and the later rows
+            stay as they are.
         """
 
     def read(self, name: str, rows: int, packed_rows: Sequence[int] = ()) -> Array:

@@ -87,6 +87,7 @@ class _Run:
         self.program = Program(program.name, program.dtype)
         self.program.ops, self.program.results = program.ops, program.results
         self.program.packings, self.program.views = program.packings, program.views
+        self.program.functions = program.functions
         self.program.buffers = {
             name: buffer._replace(role="value") if buffer.role in DATA_ROLES else buffer
             for name, buffer in program.buffers.items()

@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
 
 import pybp._core as _core
-from pybp.arrays import Array, aligned_empty, element_type
-from pybp.program.ops import Loop, Op, Shape
+from pybp.arrays import FLOAT_TYPES, Array, aligned_empty, element_type
+from pybp.backends.numpy_ops import NUMPY_OPS
+from pybp.backends.numpy_step import Arrays, Step
+from pybp.program.ops import Op, Shape
 from pybp.program.plan import make_plan
 from pybp.program.program import DATA_ROLES, Buffer, Program, run_time_sizes
+
+_NO_SCALARS = np.zeros(0)  # those of updates, which run natively
 
 
 class NativeExecutor:
@@ -46,6 +51,8 @@ class NativeExecutor:
         scratch = aligned_empty(self._core.scratch_bytes, np.uint8)
         self._core.bind([*fixed.values(), self._work], scratch)
         self.run = self._core.run
+        if program.functions:
+            self.run = partial(self._core.run, call=_Calls(program))
 
     @property
     def steps_done(self) -> int:
@@ -69,6 +76,61 @@ class NativeExecutor:
         size = int(np.prod(shape, dtype=np.int64)) * np.dtype(dtype).itemsize
         offset = self._offsets[name]
         return self._work[offset : offset + size].view(dtype).reshape(shape)
+
+
+class _Calls:
+    """What the extension calls to run an op of a program in Python: ``numpy_call`` does it."""
+
+    def __init__(self, program: Program) -> None:
+        self._ops, self._functions = program.ops, program.functions
+        self._real = FLOAT_TYPES[program.dtype]
+
+    def __call__(
+        self, place: int, arrays: list[Array | None], rows: int, results: Array
+    ) -> list[Array | None]:
+        """Run one op.
+
+        Parameters
+        ----------
+        place : int
+            Which op of the program.
+        arrays : list
+            What it reads, in the order of its fields, None for all others.
+        rows : int
+            Number of samples.
+        results : array (m,)
+            The results of this step; changed.
+
+        Returns
+        -------
+        list
+            What it writes, in the order of its fields.
+        """
+        op = self._ops[place]
+        step = Step(
+            *(0, 0, _NO_SCALARS, results, rows, ()), real=self._real, functions=self._functions
+        )
+        found = NUMPY_OPS[type(op)](op, _by_field(op, arrays), step)
+        written: list[Array | None] = []
+        for field in op._fields:
+            if field in op.writes and getattr(op, field):
+                written.append(found[field])
+            elif field in op.write_lists:
+                named = zip(getattr(op, field), found[field], strict=True)
+                written += [array for name, array in named if name]
+        return written
+
+
+def _by_field(op: Op, arrays: list[Array | None]) -> Arrays:
+    """Return the arrays of an op by field, from those of all fields one after the other."""
+    given = iter(arrays)
+    named: Arrays = {}
+    for field in op._fields:
+        if field in (*op.reads, *op.writes):
+            named[field] = next(given)
+        elif field in (*op.read_lists, *op.write_lists):
+            named[field] = [next(given) for _ in getattr(op, field)]
+    return named
 
 
 class _Layout:
@@ -137,7 +199,6 @@ class _Layout:
         fields = op.to_dict()
         for field in (*op.reads, *op.writes):
             fields[field] = self.index[fields[field]] if fields[field] else -1
-        if isinstance(op, Loop):
-            for field in ("taken", "made"):
-                fields[field] = tuple(self.index[name] for name in fields[field])
+        for field in (*op.read_lists, *op.write_lists):
+            fields[field] = tuple(self.index[name] if name else -1 for name in fields[field])
         return fields

@@ -16,7 +16,6 @@ from pybp.program.ops import (
     Op,
     ScatterRows,
 )
-from pybp.program.ops.updates import Update
 
 
 def _embedding(op: Embedding, a: Arrays, step: Step) -> Arrays:
@@ -115,24 +114,6 @@ def _scatter_rows(op: ScatterRows, a: Arrays, step: Step) -> Arrays:
     dw = a["dw"] + 0 if op.accumulate else np.zeros((op.count, values.shape[-1]), values.dtype)
     dw[rows[rows >= 0]] += values.reshape(-1, values.shape[-1])[rows >= 0]
     return {"dw": dw}
-
-
-def by_rows(update: Callable[..., Arrays]) -> Callable[..., Arrays]:
-    """Return an update that, where the op names rows, changes only these of w and the states."""
-
-    def run(op: Update, a: Arrays, step: Step) -> Arrays:
-        if "rows" not in a:
-            return update(op, a, step)
-        rows = a["rows"].ravel()
-        named = rows[rows >= 0]
-        changed = [field for field in op.writes if field in a]
-        part = {field: a[field][named] for field in changed}
-        update(op, part | {"g": a["g"].reshape(-1, a["g"].shape[-1])[rows >= 0]}, step)
-        for field in changed:
-            a[field][named] = part[field]
-        return {}
-
-    return run
 
 
 EMBEDDING_OPS: dict[type[Op], Callable[..., Arrays]] = {

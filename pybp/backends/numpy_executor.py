@@ -5,7 +5,9 @@ It makes a new array for every value and ignores the memory plan.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -46,6 +48,7 @@ class NumpyExecutor:
         self.program = program
         self.max_rows, self.max_packed = max_rows, max_packed
         self.steps_done = 0
+        self._thread = 0  # that runs it now
         self._values: dict[str, Any] = dict(fixed)
         self._data = program.of_role("input", "target", "weight", "output")
 
@@ -61,27 +64,47 @@ class NumpyExecutor:
         begin: int,
         end: int,
         spans: Sequence[tuple[Array, Array]] = (),
+        check_at: int = -1,
     ) -> None:
         """Run ops[begin:end] for each step: see ``pybp.backends.Executor``."""
-        self.steps_done = 0
-        results.fill(0)
-        self.program.check_range(begin, end)
-        for s in range(len(starts) - 1):
-            rows = np.arange(starts[s], starts[s + 1])
-            if order is not None:
-                rows = order[rows]
-            packings = tuple(Packing(length[rows]) for _, length in spans)
-            step = Step(
-                *(seed, first_step + s, hyper[s], results[s], len(rows), packings),
-                real=FLOAT_TYPES[self.program.dtype],
+        with self._alone():
+            self.steps_done = 0
+            self.program.check_range(begin, end, check_at)
+            middle = check_at if check_at > 0 else begin
+            for s in range(len(starts) - 1):
+                results[s] = 0
+                rows = np.arange(starts[s], starts[s + 1])
+                if order is not None:
+                    rows = order[rows]
+                packings = tuple(Packing(length[rows]) for _, length in spans)
+                step = Step(
+                    *(seed, first_step + s, hyper[s], results[s], len(rows), packings),
+                    real=FLOAT_TYPES[self.program.dtype],
+                    functions=self.program.functions,
+                )
+                pairs = zip(packings, spans, strict=True)
+                places = [packing.places(first[rows]) for packing, (first, _) in pairs]
+                self._take(data, rows, places)
+                self._execute_range(begin, middle, step)
+                if check_at > 0 and np.isnan(results[s, ::2]).any():
+                    return
+                self._execute_range(middle, end, step)
+                self._deliver(data, int(starts[s]), places)
+                self.steps_done += 1
+
+    @contextmanager
+    def _alone(self) -> Iterator[None]:
+        """Refuse a run inside of a run: a user's layer that calls its own net would never end."""
+        if self._thread == threading.get_ident():
+            raise RuntimeError(
+                "this executor is running: neither a signal handler nor a layer or loss that it "
+                "calls can use it"
             )
-            places = [p.places(first[rows]) for p, (first, _) in zip(packings, spans, strict=True)]
-            self._take(data, rows, places)
-            for place, op in self.program.outer():
-                if begin <= place < end:
-                    self._execute(op, step)
-            self._deliver(data, int(starts[s]), places)
-            self.steps_done += 1
+        self._thread = threading.get_ident()
+        try:
+            yield
+        finally:
+            self._thread = 0
 
     def read(self, name: str, rows: int, packed_rows: Sequence[int] = ()) -> Array:
         """Return a copy of a value."""
@@ -100,6 +123,11 @@ class NumpyExecutor:
                 at = rows if buffer.packing is None else places[buffer.packing]
                 self._values[buffer.name] = array[at].astype(self._type(buffer))
 
+    def _execute_range(self, begin: int, end: int, step: Step) -> None:
+        for place, op in self.program.outer():
+            if begin <= place < end:
+                self._execute(op, step)
+
     def _execute(self, op: Op, step: Step) -> None:
         if isinstance(op, Loop):
             self._loop(op, step)
@@ -109,14 +137,23 @@ class NumpyExecutor:
             for field in (*op.reads, *op.writes)
             if getattr(op, field)
         }
+        for field in (*op.read_lists, *op.write_lists):
+            arrays[field] = [self._values.get(name) for name in getattr(op, field)]
         for field, array in NUMPY_OPS[type(op)](op, arrays, step).items():
-            name = getattr(op, field)
-            if not name:
-                continue
-            if self.program.buffers[name].role in ("value", "output"):
-                self._values[name] = array
+            if field in op.write_lists:
+                for name, each in zip(getattr(op, field), array, strict=True):
+                    self._store(name, each)
             else:
-                self._values[name][...] = array  # a view that the caller holds
+                self._store(getattr(op, field), array)
+
+    def _store(self, name: str, array: Array) -> None:
+        """Let a buffer hold what an op has written; nothing where the field names none."""
+        if not name:
+            return
+        if self.program.buffers[name].role in ("value", "output"):
+            self._values[name] = array
+        else:
+            self._values[name][...] = array  # a view that the caller holds
 
     def _loop(self, loop: Loop, step: Step) -> None:
         """Run the ops of a loop at each time step, on views of the rows of that step."""

@@ -34,11 +34,16 @@ def log_softmax(x: Array, axis: int = -1) -> Array:
 
 
 def loss_op(
-    op: Loss, arrays: dict[str, Any], samples: int
+    op: Loss, arrays: dict[str, Any], samples: int, terms: Terms | None = None
 ) -> tuple[dict[str, Array], float, float]:
-    """Return what the op writes (dy, losses), and its two results."""
+    """Return what the op writes (dy, losses), and its two results.
+
+    ``terms`` are those of the op, where it has none in the table.
+    """
     p = arrays["prediction"]
-    losses, slopes, counts = LOSS_TERMS[type(op)](op, arrays, p, arrays["target"])
+    if terms is None:
+        terms = LOSS_TERMS[type(op)](op, arrays, p, arrays["target"])
+    losses, slopes, counts = terms
     w = arrays.get("weight")
     if w is None:
         w = np.ones(len(p), p.dtype)

@@ -12,8 +12,9 @@ from collections.abc import Callable
 
 import numpy as np
 
+from pybp.backends.numpy_call import CALL_OPS
 from pybp.backends.numpy_conv import CONV_OPS
-from pybp.backends.numpy_embedding import EMBEDDING_OPS, by_rows
+from pybp.backends.numpy_embedding import EMBEDDING_OPS
 from pybp.backends.numpy_loop import LOOP_OPS
 from pybp.backends.numpy_losses import log_softmax, loss_op
 from pybp.backends.numpy_norm import NORM_OPS
@@ -21,12 +22,11 @@ from pybp.backends.numpy_pool import POOL_OPS
 from pybp.backends.numpy_recurrent import RECURRENT_OPS
 from pybp.backends.numpy_sequence import SEQUENCE_OPS
 from pybp.backends.numpy_step import Arrays, Step, accumulated, activation, slope
+from pybp.backends.numpy_updates import UPDATE_OPS
 from pybp.program.ops import (
-    SGD,
     Accuracy,
     Activate,
     ActivateGrad,
-    Adam,
     Add,
     BCEWithLogitsLoss,
     Bias,
@@ -44,7 +44,6 @@ from pybp.program.ops import (
     NormLoss,
     Op,
     Reshape,
-    SGDDense,
     Softmax,
     SoftmaxGrad,
 )
@@ -149,43 +148,6 @@ def _accuracy(op: Accuracy, a: Arrays, step: Step) -> Arrays:
     return {}
 
 
-def _sgd(op: SGD, a: Arrays, step: Step) -> Arrays:
-    lr, sign, weight_decay, momentum, gain = step.hyper.astype(a["w"].dtype)
-    g = sign * a["g"] + weight_decay * a["w"]
-    if op.v:
-        a["v"][...] = momentum * a["v"] + gain * g
-        g = g + momentum * a["v"] if op.nesterov else a["v"]
-    a["w"] -= lr * g
-    return {}
-
-
-def _sgd_dense(op: SGDDense, a: Arrays, step: Step) -> Arrays:
-    lr, sign, weight_decay, _, _ = step.hyper.astype(a["w"].dtype)
-    x = a["x"].reshape(-1, a["x"].shape[-1])
-    dy = a["dy"].reshape(-1, a["dy"].shape[-1])
-    a["w"] -= lr * (sign * (x.T @ dy) + weight_decay * a["w"])
-    if op.b:
-        a["b"] -= lr * (sign * np.sum(dy, axis=0) + weight_decay * a["b"])
-    return {}
-
-
-def _adam(op: Adam, a: Arrays, step: Step) -> Arrays:
-    w = a["w"]
-    lr, sign, weight_decay, beta1, gain1, beta2, gain2, eps, c1, root2 = step.hyper.astype(w.dtype)
-    g = sign * a["g"]
-    if op.decoupled:
-        w *= 1 - lr * weight_decay
-    else:
-        g = g + weight_decay * w
-    a["m"][...] = beta1 * a["m"] + gain1 * g
-    a["v"][...] = beta2 * a["v"] + gain2 * g * g
-    v = a["v"]
-    if op.vmax:
-        v = a["vmax"][...] = np.maximum(a["vmax"], v)
-    w -= lr / c1 * a["m"] / (np.sqrt(v) / root2 + eps)
-    return {}
-
-
 NUMPY_OPS: dict[type[Op], Callable[..., Arrays]] = {
     Dense: _dense,
     DenseGradInput: _dense_grad_input,
@@ -208,13 +170,12 @@ NUMPY_OPS: dict[type[Op], Callable[..., Arrays]] = {
     **SEQUENCE_OPS,
     **LOOP_OPS,
     **EMBEDDING_OPS,
+    **CALL_OPS,
     ElementwiseLoss: _loss,
     BCEWithLogitsLoss: _loss,
     NormLoss: _loss,
     LabelLoss: _loss,
     DistributionLoss: _loss,
     Accuracy: _accuracy,
-    SGD: by_rows(_sgd),
-    SGDDense: _sgd_dense,
-    Adam: by_rows(_adam),
+    **UPDATE_OPS,
 }

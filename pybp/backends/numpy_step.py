@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from pybp.arrays import Array
 from pybp.backends.numpy_activations import ACTIVATION_FUNCTIONS
+from pybp.program.function import Function
 from pybp.program.packing import Packing
 
 
@@ -21,6 +23,7 @@ class Step(NamedTuple):
     rows: int  # samples
     packings: tuple[Packing, ...]
     real: type[np.floating[Any]]  # the float type of the program
+    functions: Sequence[Function] = ()  # that ops call
 
 
 Arrays = dict[str, Any]  # the arrays of an op, by field

@@ -11,13 +11,13 @@ import numpy as np
 
 from pybp.arrays import Array
 from pybp.datasets.folder import Pair, data_folder
+from pybp.datasets.packed import most_unpacked, take
 from pybp.datasets.pillow import pillow
 
 _SHAPE = (32, 32, 3)
 _RECORD = 1 + 32 * 32 * 3  # a label, then 1024 red, 1024 green and 1024 blue values
 _CLASSES = 10
 _START, _END = b"\xff\xd8", b"\xff\xd9"  # of a JPEG picture; neither stands inside its data
-_MOST_BYTES = 1 << 28  # of a file after unpacking, more than the largest one by far
 _FILES = (
     "in it data_batch_1.bin to data_batch_5.bin and test_batch.bin, or the pictures as JPEG: "
     "train.mjpeg.gz, train-labels.bin.gz, test.mjpeg.gz, test-labels.bin.gz"
@@ -59,13 +59,13 @@ def cifar10(folder: str | os.PathLike[str] | None = None) -> tuple[Pair, Pair]:
     where = data_folder("cifar10", folder, _FILES)
     batches = [where / f"data_batch_{i}.bin" for i in range(1, 6)]
     if batches[0].exists():
-        parts = [_records(path) for path in batches]
+        parts = [read_records(path) for path in batches]
         images, labels = (np.concatenate(arrays) for arrays in zip(*parts, strict=True))
-        return (images, labels), _records(where / "test_batch.bin")
+        return (images, labels), read_records(where / "test_batch.bin")
     return _pictures(where, "train"), _pictures(where, "test")
 
 
-def _records(path: Path) -> Pair:
+def read_records(path: Path) -> Pair:
     """Read a binary file: records of a label and three colour planes."""
     data = np.frombuffer(path.read_bytes(), np.uint8)
     if not data.size or data.size % _RECORD:
@@ -112,14 +112,15 @@ def _unpacked(path: Path) -> bytes:
     import gzip
     import zlib
 
+    most = most_unpacked(path.stat().st_size)
     try:
         with gzip.open(path) as stream:
-            data = stream.read(_MOST_BYTES + 1)
+            data = take(stream.read, most + 1)
     except (gzip.BadGzipFile, zlib.error, EOFError) as error:
         raise ValueError(f"{path}: damaged gzip data ({error})") from error
-    if len(data) > _MOST_BYTES:
-        raise ValueError(f"{path} holds more than {_MOST_BYTES} bytes: no part of CIFAR-10 does")
-    return data
+    if len(data) > most:
+        raise ValueError(f"{path} unpacks to more than {most} bytes: no part of CIFAR-10 does")
+    return bytes(data)
 
 
 def _checked(labels: Array, path: Path) -> Array:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import math
 import os
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import numpy as np
 
 from pybp.arrays import Array
+from pybp.datasets.packed import take
 
 _KINDS = {".npy": b"\x93NUMPY", ".npz": b"PK"}  # how the files begin
 
@@ -64,6 +66,7 @@ def load_npz(path: str | os.PathLike[str]) -> dict[str, Array]:
 
 
 def _load(path: Path, kind: str) -> Any:
+    import tokenize
     import zipfile
     import zlib
 
@@ -76,19 +79,50 @@ def _load(path: Path, kind: str) -> Any:
             )
         file.seek(0)
         try:
-            loaded = np.load(file, allow_pickle=False)
-            return loaded if kind == ".npy" else _members(loaded)
+            if kind == ".npz":
+                return _members(file)
+            return _array(file, os.fstat(file.fileno()).st_size)
         except (
-            ValueError, EOFError, MemoryError, OverflowError, NotImplementedError, RuntimeError,
+            ValueError, EOFError, LookupError, MemoryError, OverflowError, RecursionError,
+            NotImplementedError, RuntimeError, SyntaxError, TypeError, tokenize.TokenError,
             zipfile.BadZipFile, zlib.error,
         ) as error:  # fmt: skip
             raise ValueError(f"{path} can't be read: {error}") from error
 
 
-def _members(archive: Any) -> dict[str, Array]:
-    with archive:
-        arrays = {name: archive[name] for name in archive.files}
-    for name, array in arrays.items():
-        if not isinstance(array, np.ndarray):
-            raise ValueError(f"its member {name!r} is no array")
+def _members(file: IO[bytes]) -> dict[str, Array]:
+    """Read all arrays of a zip file, in the two ways of packing that NumPy uses."""
+    import zipfile
+
+    arrays = {}
+    with zipfile.ZipFile(file) as archive:
+        for member in archive.infolist():
+            if member.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
+                raise ValueError(f"{member.filename!r} is packed as NumPy doesn't")
+            name = member.filename.removesuffix(".npy")
+            if name in arrays:
+                raise ValueError(f"it has two arrays {name!r}")
+            with archive.open(member) as stream:
+                try:
+                    arrays[name] = _array(stream, member.file_size)
+                except ValueError as error:
+                    raise ValueError(f"its member {name!r} is no array: {error}") from error
     return arrays
+
+
+def _array(stream: IO[bytes], room: int) -> Array:
+    """Read an array of plain numbers; ``room`` bounds its bytes."""
+    form = np.lib.format
+    version = form.read_magic(stream)
+    if version != (1, 0):  # others are for records with many fields
+        raise ValueError(f"format {version[0]}.{version[1]} of .npy is for no plain numbers")
+    shape, by_columns, dtype = form.read_array_header_1_0(stream)
+    if dtype.hasobject:
+        raise ValueError("it holds Python objects, and unpickling them could run any code")
+    wanted = math.prod(shape) * dtype.itemsize
+    if min(shape, default=0) < 0 or wanted > room:
+        raise ValueError(f"it states the shape {shape} of {dtype}, which can't be in the file")
+    data = take(stream.read, wanted)
+    if len(data) < wanted:
+        raise ValueError(f"it is cut off: {len(data)} of {wanted} bytes are there")
+    return np.frombuffer(data, dtype).reshape(shape, order="F" if by_columns else "C")

@@ -12,6 +12,7 @@ import numpy as np
 
 from pybp.arrays import Array
 from pybp.datasets.folder import Pair, data_folder
+from pybp.datasets.packed import most_unpacked, take
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -20,7 +21,6 @@ if TYPE_CHECKING:
 _TYPES = {0x08: "u1", 0x09: "i1", 0x0B: ">i2", 0x0C: ">i4", 0x0D: ">f4", 0x0E: ">f8"}
 _MOST_AXES = 32  # NumPy before 2.0 has no more
 _GZIP = b"\x1f\x8b"
-_CHUNK = 1 << 20
 _SIDE = 28
 _CLASSES = 10
 _FILES = (
@@ -47,7 +47,8 @@ def load_idx(path: str | os.PathLike[str]) -> Array:
     ------
     ValueError
         When the file is damaged: it doesn't begin as IDX files do, ends too early, goes on after
-        its last element, states a size that the file can't hold, or is broken inside gzip.
+        its last element, states a size that the file can't hold, or is broken inside gzip. A
+        compressed file may unpack to 48 MiB and six times its size: unpack larger ones first.
     OSError
         When the file can't be read.
 
@@ -69,7 +70,7 @@ def load_idx(path: str | os.PathLike[str]) -> Array:
 
         try:
             with gzip.open(file) as stream:
-                return _read(stream.read, path, 1032 * room)  # deflate never shrinks data further
+                return _read(stream.read, path, most_unpacked(room))
         except (gzip.BadGzipFile, zlib.error, EOFError) as error:
             raise ValueError(f"{path}: damaged gzip data ({error})") from error
 
@@ -128,25 +129,16 @@ def _read(read: Callable[[int], bytes], path: Path, room: int) -> Array:
         raise ValueError(
             f"{path} states the shape {shape}, {wanted} bytes of data: that can't be in the file"
         )
-    data = _take(read, wanted + 1)
+    data = take(read, wanted + 1)
     if len(data) != wanted:
         found = f"only {len(data)}" if len(data) < wanted else "more"
         raise ValueError(
             f"{path} states the shape {shape}, {wanted} bytes of data, but holds {found}"
         )
     array = np.frombuffer(data, dtype).reshape(shape)
-    return array.astype(dtype.newbyteorder("="), copy=False)
-
-
-def _take(read: Callable[[int], bytes], size: int) -> bytearray:
-    """Read up to ``size`` bytes, in memory that grows with what is really there."""
-    data = bytearray()
-    while len(data) < size:
-        chunk = read(min(_CHUNK, size - len(data)))
-        if not chunk:
-            break
-        data += chunk
-    return data
+    if dtype.isnative:
+        return array
+    return array.byteswap(inplace=True).view(dtype.newbyteorder("="))
 
 
 def _images_and_labels(name: str, folder: str | os.PathLike[str] | None) -> tuple[Pair, Pair]:

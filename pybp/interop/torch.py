@@ -16,7 +16,7 @@ import numpy as np
 from pybp.arrays import Array
 from pybp.files import load_arrays
 from pybp.interop.torch_layouts import Layout, layouts
-from pybp.network import Network
+from pybp.nets.network import Network
 from pybp.program.ops import BatchNorm
 
 __all__ = ["load_state_dict", "save_safetensors", "state_dict"]

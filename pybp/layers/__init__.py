@@ -5,6 +5,7 @@ from __future__ import annotations
 from pybp.layers.base import Layer, Use, Value
 from pybp.layers.cells import GRU, LSTM, RNN, Bidirectional
 from pybp.layers.conv import Conv1d, Conv2d, ConvTranspose2d, Upsample2d
+from pybp.layers.custom import CustomLayer, Lambda
 from pybp.layers.dense import Linear
 from pybp.layers.dropout import Dropout, SpatialDropout
 from pybp.layers.embedding import Embedding, EmbeddingBag
@@ -35,6 +36,7 @@ __all__ = [
     "Conv1d",
     "Conv2d",
     "ConvTranspose2d",
+    "CustomLayer",
     "Dropout",
     "Embedding",
     "EmbeddingBag",
@@ -46,6 +48,7 @@ __all__ = [
     "GlobalMaxPool2d",
     "Input",
     "LSTM",
+    "Lambda",
     "Layer",
     "LayerNorm",
     "Linear",

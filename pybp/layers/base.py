@@ -105,6 +105,18 @@ class Layer(Record):
         (x,) = values
         return self.lower(builder, x, path)
 
+    def rate_scale(self) -> float:
+        """Return what multiplies the rate of the layer's updates."""
+        return float(self.to_dict().get("lr_scale", 1.0))
+
+    def _converted(self, name: str, value: Any) -> Any:
+        value = super()._converted(name, value)
+        if name == "lr_scale" and not 0 <= value < float("inf"):
+            raise ValueError(
+                f"{type(self).__name__}: lr_scale must be a finite number >= 0, got {value!r}"
+            )
+        return value
+
     def by_rows(self) -> bool:
         """Tell whether the layer acts on the last axis alone, so on each time step by itself."""
         return False
@@ -135,19 +147,19 @@ class Layer(Record):
 
 
 class Use:
-    """One call of a layer on symbolic values.
+    """One call of a layer, or of a net, on symbolic values.
 
     Attributes
     ----------
-    layer : Layer
-        The layer that was called.
+    layer : Layer or net
+        What was called.
     inputs : tuple of Value or Input
         What it was called on.
     number : int
         The order of the calls; a call comes after those that made what it reads.
     """
 
-    def __init__(self, layer: Layer, inputs: tuple[Any, ...]) -> None:
+    def __init__(self, layer: Any, inputs: tuple[Any, ...]) -> None:
         self.layer = layer
         self.inputs = inputs
         self.number = next(_numbers)

@@ -48,6 +48,7 @@ class RNN(RecurrentLayer):
     """
 
     nonlinearity: str = "tanh"
+    lr_scale: float = 1.0
     name: str | None = None
 
     def _check(self) -> None:
@@ -78,6 +79,7 @@ class LSTM(RecurrentLayer):
     ``return_state`` the layer gives (y, h, c).
     """
 
+    lr_scale: float = 1.0
     name: str | None = None
     _states = 2
 
@@ -107,6 +109,7 @@ class GRU(RecurrentLayer):
     Three gates. ``initial_state=h``; with ``return_state`` the layer gives (y, h).
     """
 
+    lr_scale: float = 1.0
     name: str | None = None
 
     def cell(self) -> str:
@@ -140,6 +143,10 @@ class Bidirectional(Layer):
     def __call__(self, value: Any, initial_state: Any = None) -> Any:
         """Return what the layer makes of a symbolic value: as ``RecurrentLayer`` does."""
         return self._values(self._both().read(value, initial_state))
+
+    def rate_scale(self) -> float:
+        """Return what multiplies the rate of the cell's updates."""
+        return self.cell.rate_scale()
 
     def keeps_steps(self) -> bool:
         """Tell whether the layer writes a row for each time step."""

@@ -83,6 +83,8 @@ class Conv1d(_Convolution):
         Take the taps in the opposite order: the convolution of mathematics.
     weight_init, bias_init : initialiser
         GlorotUniform and Zeros by default.
+    lr_scale : float
+        Multiplies the rate of this layer's updates; 0 leaves its parameters as they are.
     name : str, optional
         First part of the parameters' names in place of the position.
 
@@ -93,6 +95,7 @@ class Conv1d(_Convolution):
     in / groups, channels), ``bias`` (channels,).
     """
 
+    lr_scale: float = 1.0
     name: str | None = None
     _axes = 1
 
@@ -117,6 +120,8 @@ class Conv2d(_Convolution):
         Turn the kernel by 180 degrees: the convolution of mathematics.
     weight_init, bias_init : initialiser
         GlorotUniform and Zeros by default.
+    lr_scale : float
+        Multiplies the rate of this layer's updates; 0 leaves its parameters as they are.
     name : str, optional
         First part of the parameters' names in place of the position.
 
@@ -127,6 +132,7 @@ class Conv2d(_Convolution):
     ``weight`` (kh, kw, in / groups, channels), ``bias`` (channels,).
     """
 
+    lr_scale: float = 1.0
     name: str | None = None
     _axes = 2
 
@@ -153,6 +159,8 @@ class ConvTranspose2d(WindowLayer):
         Cells from one tap to the next.
     weight_init, bias_init : initialiser
         GlorotUniform and Zeros by default.
+    lr_scale : float
+        Multiplies the rate of this layer's updates; 0 leaves its parameters as they are.
     name : str, optional
         First part of the parameters' names in place of the position.
 
@@ -173,6 +181,7 @@ class ConvTranspose2d(WindowLayer):
     dilation: Any = 1
     weight_init: Initializer = WEIGHT_INIT
     bias_init: Initializer = BIAS_INIT
+    lr_scale: float = 1.0
     name: str | None = None
     _axes = 2
     _sizes: ClassVar[dict[str, int]] = {

@@ -19,6 +19,8 @@ class Linear(Layer):
         Whether a bias is added.
     weight_init, bias_init : initialiser
         GlorotUniform and Zeros by default.
+    lr_scale : float
+        Multiplies the rate of this layer's updates; 0 leaves its parameters as they are.
     name : str, optional
         First part of the parameters' names in place of the position.
 
@@ -32,6 +34,7 @@ class Linear(Layer):
     bias: bool = True
     weight_init: Initializer = WEIGHT_INIT
     bias_init: Initializer = BIAS_INIT
+    lr_scale: float = 1.0
     name: str | None = None
 
     def _check(self) -> None:

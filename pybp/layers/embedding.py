@@ -89,6 +89,8 @@ class Embedding(_Table):
         wait until these occur again.
     weight_init : Initializer
         How the table starts.
+    lr_scale : float
+        Multiplies the rate of this layer's updates; 0 leaves its parameters as they are.
     name : str, optional
         First part of the parameter's name in place of the position.
 
@@ -104,6 +106,7 @@ class Embedding(_Table):
     padding_idx: Any = None
     lazy: bool = False
     weight_init: Initializer = WEIGHT_INIT
+    lr_scale: float = 1.0
     name: str | None = None
 
     def by_rows(self) -> bool:
@@ -138,6 +141,8 @@ class EmbeddingBag(_Table):
         See ``Embedding``.
     weight_init : Initializer
         How the table starts.
+    lr_scale : float
+        Multiplies the rate of this layer's updates; 0 leaves its parameters as they are.
     name : str, optional
         First part of the parameter's name in place of the position.
 
@@ -157,6 +162,7 @@ class EmbeddingBag(_Table):
     unique: bool = False
     lazy: bool = False
     weight_init: Initializer = WEIGHT_INIT
+    lr_scale: float = 1.0
     name: str | None = None
 
     sequence = True

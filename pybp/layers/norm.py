@@ -34,6 +34,8 @@ class BatchNorm(Layer):
     track_running_stats : bool
         Whether there are running statistics. Without them evaluation too takes those of the
         batch: in ``predict`` and ``evaluate`` of all rows of the call.
+    lr_scale : float
+        Multiplies the rate of this layer's updates; 0 leaves its parameters as they are.
     name : str, optional
         First part of the names in place of the position.
 
@@ -48,6 +50,7 @@ class BatchNorm(Layer):
     momentum: float = 0.1
     affine: bool = True
     track_running_stats: bool = True
+    lr_scale: float = 1.0
     name: str | None = None
 
     def _check(self) -> None:
@@ -106,6 +109,8 @@ class LayerNorm(Layer):
     axes : int or tuple of int, optional
         Axes of the whole array over which to normalise: the last ones, such as (-2, -1); the last
         one by default. The batch axis 0 is not allowed.
+    lr_scale : float
+        Multiplies the rate of this layer's updates; 0 leaves its parameters as they are.
     name : str, optional
         First part of the parameters' names in place of the position.
 
@@ -118,6 +123,7 @@ class LayerNorm(Layer):
     elementwise_affine: bool = True
     bias: bool = True
     axes: Any = None
+    lr_scale: float = 1.0
     name: str | None = None
 
     def _converted(self, name: str, value: Any) -> Any:

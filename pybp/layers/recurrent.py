@@ -58,6 +58,8 @@ class RecurrentLayer(Layer):
         Whether there are biases.
     weight_init, recurrent_init, bias_init : initialiser
         GlorotUniform for ``weight_ih``, Orthogonal for ``weight_hh``, Zeros.
+    lr_scale : float
+        Multiplies the rate of this layer's updates; 0 leaves its parameters as they are.
     name : str, optional
         First part of the parameters' names in place of the position.
 

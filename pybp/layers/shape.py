@@ -67,11 +67,8 @@ class Input(Layer):
 
     def lower(self, builder: Builder, x: str, path: str) -> str:
         """Lower to a move of the channels, or to nothing."""
-        shape, dtype = builder.shape(x), builder.program.dtype
-        if builder.packing(x) is None and shape != self.shape:
-            raise ValueError(
-                f"layer {path} (Input) takes samples of shape {self.shape}, got {shape}"
-            )
+        dtype = builder.program.dtype
+        self._check_shape(builder, x, path)
         holds_ids = builder.program.buffers[x].dtype == "int32"
         if self.dtype is not None and self.dtype.startswith("int") != holds_ids:
             held = "ids" if holds_ids else "real numbers"
@@ -83,6 +80,19 @@ class Input(Layer):
         if self.layout != "channels_first":
             return x
         return builder.append(MoveChannels(x, builder.fresh(path), last=True))
+
+    def _check_shape(self, builder: Builder, x: str, path: str) -> None:
+        shape: tuple[int | None, ...] = builder.shape(x)
+        packing = builder.packing(x)
+        if packing is not None:
+            shape = (builder.steps.get(packing), *shape)
+        sizes = zip(self.shape, shape, strict=False)
+        if len(shape) != len(self.shape) or any(a not in (None, b) for a, b in sizes):
+            raise ValueError(
+                f"layer {path} (Input) takes samples of shape {self.shape}, got {shape}"
+            )
+        if packing is not None and self.shape[0] is not None:
+            builder.needs_steps = True
 
 
 class Flatten(Layer):

@@ -10,8 +10,9 @@
 
 from __future__ import annotations
 
-from pybp.losses.base import Loss, Target, add_loss
+from pybp.losses.base import Judged, Loss, Target, add_loss, add_loss_op
 from pybp.losses.classification import NLL, BCEWithLogits, CrossEntropy
+from pybp.losses.custom import CustomLoss
 from pybp.losses.regression import (
     BCE,
     MAE,
@@ -32,7 +33,9 @@ __all__ = [
     "NLL",
     "BCEWithLogits",
     "CrossEntropy",
+    "CustomLoss",
     "Huber",
+    "Judged",
     "KLDiv",
     "Loss",
     "NormError",
@@ -41,6 +44,7 @@ __all__ = [
     "SquaredError",
     "Target",
     "add_loss",
+    "add_loss_op",
 ]
 
 LOSSES: tuple[type[Loss], ...] = (

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any, ClassVar, NamedTuple
 
 from pybp.arrays import Array
+from pybp.program.function import Function
 from pybp.program.ops import Loss as LossOp
 from pybp.program.ops import N, Shape
 from pybp.program.program import Program
@@ -14,10 +15,14 @@ REDUCTIONS = ("mean", "batch", "sum", "none")
 
 
 class Target(NamedTuple):
-    """How a target enters a program: the shape of one sample, and its buffer's dtype."""
+    """How a target enters a program: the shape of one sample, and its buffer's dtype.
+
+    ``axes`` is how many axes the losses of one sample have, -1 where that need not be known.
+    """
 
     shape: Shape
     dtype: str = "real"
+    axes: int = -1
 
 
 class Operands(NamedTuple):
@@ -54,6 +59,14 @@ class Loss(Record):
             When the dtype can't be a target of this loss.
         """
         return _same_shape(self, y, shape)
+
+    def target_of(self, y_hat: Array, y: Array) -> Target:
+        """Check a target array against predictions (n, ...), as ``target`` does."""
+        return self.target(y, y_hat.shape[1:])
+
+    def function(self) -> Function | None:
+        """Return what the op calls, for a loss that is written in Python."""
+        return None
 
     def constants(self, shape: Any) -> dict[str, Any]:
         """Return the arrays that belong to the loss itself, for predictions of this shape."""
@@ -107,16 +120,30 @@ def _same_shape(loss: Loss, y: Array, shape: Shape) -> Target:
     return Target(shape)
 
 
+class Judged(NamedTuple):
+    """The buffers of a prediction, its target and their weights ("" without weights)."""
+
+    prediction: str
+    target: str
+    weight: str
+
+    @classmethod
+    def of(cls, prediction: str, suffix: str, has_weight: bool) -> Judged:
+        """Return the names for the output with this suffix, "" where a net has one output."""
+        return cls(prediction, f"target{suffix}", f"weight{suffix}" if has_weight else "")
+
+
 def add_loss(
     program: Program,
     loss: Loss,
-    prediction: str,
+    judged: Judged,
     target: Target,
     weight: Shape | None,
     *,
     roles: tuple[str, str] = ("target", "weight"),
     dy: str = "",
     losses: str = "",
+    factor: float = 1.0,
 ) -> None:
     """Append a loss to a program, with the buffers of its target, weights and constants.
 
@@ -126,8 +153,8 @@ def add_loss(
         Holds the prediction.
     loss : Loss
         The loss.
-    prediction : str
-        The value that is judged.
+    judged : Judged
+        The names of the prediction, and of the buffers to be added.
     target : Target
         From ``loss.target``.
     weight : shape or None
@@ -136,15 +163,42 @@ def add_loss(
         Roles of the target's and the weights' buffers.
     dy, losses : str
         Names for the gradient and the unreduced losses, "" where they aren't wanted.
+    factor : float
+        Multiplies the loss and its gradient.
     """
-    leading = program.shape(prediction)[0]
-    program.add_buffer("target", (leading, *target.shape), roles[0], target.dtype)
+    leading = program.shape(judged.prediction)[0]
+    program.add_buffer(judged.target, (leading, *target.shape), roles[0], target.dtype)
     if weight is not None:
-        program.add_buffer("weight", (leading, *weight), roles[1])
-    for name, array in loss.constants(program.shape(prediction)[1:]).items():
-        program.add_buffer(name, array.shape, "constant")
-    operands = Operands(prediction, "target", "" if weight is None else "weight", dy, losses)
-    op = loss.op(operands, target, program.add_result("loss"))
+        program.add_buffer(judged.weight, (leading, *weight), roles[1])
+    suffix = judged.target.removeprefix("target")
+    result = program.add_result(f"loss{suffix}")
+    add_loss_op(program, loss, judged, target, result, suffix, dy=dy, losses=losses, factor=factor)
+
+
+def add_loss_op(
+    program: Program,
+    loss: Loss,
+    judged: Judged,
+    target: Target,
+    result: int,
+    suffix: str,
+    *,
+    dy: str = "",
+    losses: str = "",
+    factor: float = 1.0,
+) -> None:
+    """Append the op of a loss to a program that has its target and weights.
+
+    ``suffix`` stands behind the names of the arrays that belong to the loss itself.
+    """
+    leading = program.shape(judged.prediction)[0]
+    own = {}
+    for name, array in loss.constants(program.shape(judged.prediction)[1:]).items():
+        own[name] = program.add_buffer(name + suffix, array.shape, "constant")
+    op = loss.op(Operands(*judged, dy, losses), target, result).replace(**own)
+    function = loss.function()
+    if function is not None:
+        op = op.replace(function=program.add_function(function))
     if leading != N and op.reduction == "batch":
         op = op.replace(reduction="samples")
-    program.append(op)
+    program.append(op if factor == 1.0 else op.replace(scale=op.scale * factor))

@@ -10,7 +10,7 @@ import numpy as np
 from pybp.plot.tiles import pyplot
 
 if TYPE_CHECKING:
-    from pybp.fitting import History
+    from pybp.training.fitting import History
 
 
 def history(history: History | Mapping[str, Sequence[float]], axes: Any = None) -> list[Any]:

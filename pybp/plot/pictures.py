@@ -8,8 +8,9 @@ from typing import Any
 import numpy as np
 
 from pybp.arrays import Array
+from pybp.graphs.graph_making import up_to
+from pybp.nets.sequential import Sequential
 from pybp.plot.tiles import Tiles, new_axes
-from pybp.sequential import Sequential
 
 _MOST_TILES = 16  # kernels of a row or column in ``filters``, where there are more
 
@@ -286,8 +287,9 @@ def _up_to(net: Any, layer: str | int) -> Sequential:
     path = _path(net, layer)
     if path not in net.paths:
         raise KeyError(f"there is no layer {layer!r} in {', '.join(net.paths)}")
-    layers = net.layers[: net.paths.index(path) + 1]
-    inner = Sequential(layers, dtype=net.dtype, backend=net.backend).build(net.input_shape)
+    graph = up_to(net.graph, path)
+    inner = Sequential.of_graph(graph, dtype=net.dtype, seed=net.seed, backend=net.backend)
+    inner.build(net.input_shape)
     for own, others in ((inner.params, net.params), (inner.buffers, net.buffers)):
         for name in own:
             own[name] = others[name]

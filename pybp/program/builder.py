@@ -34,6 +34,7 @@ class Parameter(NamedTuple):
     initializer: Any  # a pybp initialiser; the program does not look inside
     is_table: bool = False  # whether its gradient is made as rows and values
     lazy: bool = False  # whether a step changes only the rows that have a gradient
+    lr_scale: float = 1.0  # multiplies the rate of its updates
 
 
 class Port(NamedTuple):

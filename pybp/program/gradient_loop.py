@@ -73,7 +73,8 @@ class _LoopGradient:
 
     def _begin_parameters(self) -> list[str]:
         """Set the gradients to 0 that no other op has begun; return the parameters."""
-        found = [x for x in self.op.taken if self.program.buffers[x].role == "param"]
+        read = [x for x in self.op.taken if x in self.walk.wanted]
+        found = [x for x in read if self.program.buffers[x].role == "param"]
         for name in found:
             gradient, accumulate = self.walk.give_parameter(name)
             if not accumulate:

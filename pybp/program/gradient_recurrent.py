@@ -55,17 +55,19 @@ def recurrent(walk: Walk, op: Recurrent) -> None:
     (dw, db_hh), accumulate = walk.give_parameters(op.w_hh, op.b_hh)
     (dw_ih, db_ih), shared = walk.give_parameters(op.w_ih, op.b_ih)
     same = bool(db_hh and db_ih) and not (dq or accumulate or shared)  # both are the sum of dz
-    walk.append(
-        RecurrentGradWeight(
-            y=op.y,
-            dq=dq or dz,
-            dw=dw,
-            db="" if same else db_hh,
-            accumulate=accumulate,
-            **common,
+    if dw:
+        walk.append(
+            RecurrentGradWeight(
+                y=op.y,
+                dq=dq or dz,
+                dw=dw,
+                db="" if same else db_hh,
+                accumulate=accumulate,
+                **common,
+            )
         )
-    )
-    walk.append(DenseGradWeight(op.x, dz, dw_ih, db_ih, shared))
+    if dw_ih:
+        walk.append(DenseGradWeight(op.x, dz, dw_ih, db_ih, shared))
     if same:
         walk.append(Activate(db_ih, db_hh, "identity"))
     if op.x in walk.wanted:

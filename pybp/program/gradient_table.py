@@ -10,6 +10,7 @@ from collections.abc import Callable
 from typing import Any
 
 from pybp.program.activations import slope_from_output
+from pybp.program.gradient_call import CALL_GRADIENTS
 from pybp.program.gradient_embedding import EMBEDDING_GRADIENTS
 from pybp.program.gradient_loop import LOOP_GRADIENTS
 from pybp.program.gradient_recurrent import RECURRENT_GRADIENTS
@@ -50,7 +51,8 @@ from pybp.program.walk import SLOPE_ONE, Walk
 def _dense(walk: Walk, op: Dense) -> None:
     dy = walk.of_output(op)
     (dw, db), accumulate = walk.give_parameters(op.w, op.b)
-    walk.append(DenseGradWeight(op.x, dy, dw, db, accumulate))
+    if dw:
+        walk.append(DenseGradWeight(op.x, dy, dw, db, accumulate))
     if op.x in walk.wanted:
         slope = _slope(walk, op.x, x=op.x)
         walk.append(DenseGradInput(dy, op.w, walk.give(op.x), **slope))
@@ -80,11 +82,12 @@ def _conv(walk: Walk, op: Conv) -> None:
     dy = walk.of_output(op)
     (dw, db), accumulate = walk.give_parameters(op.w, op.b)
     kernel = walk.program.shape(op.w)[:-2]
-    walk.append(
-        ConvGradWeight(
-            x=op.x, dy=dy, dw=dw, db=db, accumulate=accumulate, kernel=kernel, **geometry
+    if dw:
+        walk.append(
+            ConvGradWeight(
+                x=op.x, dy=dy, dw=dw, db=db, accumulate=accumulate, kernel=kernel, **geometry
+            )
         )
-    )
     if op.x in walk.wanted:
         slope = _slope(walk, op.x, x=op.x)
         size = _space(walk, op.x)
@@ -99,9 +102,10 @@ def _conv_grad_input(walk: Walk, op: ConvGradInput) -> None:
     dy = walk.of(op.dx)
     (dw,), accumulate = walk.give_parameters(op.w)
     kernel = walk.program.shape(op.w)[:-2]
-    walk.append(
-        ConvGradWeight(x=dy, dy=op.dy, dw=dw, accumulate=accumulate, kernel=kernel, **geometry)
-    )
+    if dw:
+        walk.append(
+            ConvGradWeight(x=dy, dy=op.dy, dw=dw, accumulate=accumulate, kernel=kernel, **geometry)
+        )
     if op.dy in walk.wanted:
         walk.append(Conv(x=dy, w=op.w, y=walk.give(op.dy), **geometry))
 
@@ -215,7 +219,8 @@ def _multiply(walk: Walk, op: Multiply) -> None:
 def _bias(walk: Walk, op: Bias) -> None:
     dy = walk.of_output(op)
     (db,), accumulate = walk.give_parameters(op.b)
-    walk.append(BiasGrad(dy, db, accumulate))
+    if db:
+        walk.append(BiasGrad(dy, db, accumulate))
     if op.x in walk.wanted:
         walk.share(op.x, dy)
 
@@ -270,4 +275,5 @@ GRADIENTS: dict[type[Op], Callable[[Walk, Any], None]] = {
     **RECURRENT_GRADIENTS,
     **LOOP_GRADIENTS,
     **EMBEDDING_GRADIENTS,
+    **CALL_GRADIENTS,
 }

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
-from pybp.program.ops import Loop, N, Op, OpError, Shape, packed, packing_of
+from pybp.program.function import Function
+from pybp.program.ops import CALLS, Loop, N, Op, OpError, Shape, packed, packing_of
 
 DATA_ROLES = ("input", "target", "weight", "output")  # arrays of the caller, another for each run
 # arrays that stay for the life of a net; "buffer" is its running statistics, "carry" the states of
@@ -80,9 +81,12 @@ class Program:
         self.views: dict[str, View] = {}
         self.ops: list[Op] = []
         self.results: list[str] = []
+        self.functions: list[Function] = []  # that ops call, which name them by their place
         self.packings: list[int] = []  # time steps of every sample, or 0 where each run says it
         self.outputs: tuple[str, ...] = ()  # the buffers of role "output", as the net gives them
         self.backward_start = 0  # ops[:backward_start] is the forward part of a gradient program
+        self.keep_start = 0  # ops[:keep_start] may run again without a trace in later steps
+        self.update_start = 0  # ops[:update_start] is what makes the gradients of a train program
 
     def add_buffer(self, name: str, shape: Shape, role: str, dtype: str = "real") -> str:
         """Declare a buffer and return its name."""
@@ -102,6 +106,11 @@ class Program:
         """Add a named result and return its column: the sum; its divisor is the next column."""
         self.results.append(name)
         return 2 * (len(self.results) - 1)
+
+    def add_function(self, function: Function) -> int:
+        """Add what an op calls and return its place, the op's ``function``."""
+        self.functions.append(function)
+        return len(self.functions) - 1
 
     def append(self, op: Op) -> None:
         """Add an op; buffers that it writes and that don't exist yet become values."""
@@ -131,6 +140,7 @@ class Program:
         """Return an empty program with the buffers of this one, for the ops of a loop."""
         inner = Program(self.name, self.dtype)
         inner.buffers, inner.views, inner.packings = self.buffers, self.views, self.packings
+        inner.functions = self.functions
         return inner
 
     def append_loop(self, packing: int, body: Sequence[Op], *, backward: bool = False) -> Loop:
@@ -153,17 +163,19 @@ class Program:
             yield place, op
             place += 1 + (op.count if isinstance(op, Loop) else 0)
 
-    def check_range(self, begin: int, end: int) -> None:
-        """Refuse to run ``ops[begin:end]`` where that cuts a loop.
+    def check_range(self, begin: int, end: int, check_at: int = -1) -> None:
+        """Refuse to run ``ops[begin:end]``, and look at results at ``check_at``, inside a loop.
 
         Raises
         ------
         ValueError
-            Where begin or end lies between the ops of a loop.
+            Where one of them lies between the ops of a loop, or ``check_at`` (above 0) outside.
         """
+        if check_at > 0 and not begin <= check_at <= end:
+            raise ValueError(f"check_at: expected an op from {begin} to {end}, got {check_at}")
         for place, op in self.outer():
             until = place + (op.count if isinstance(op, Loop) else 0)
-            if place < begin <= until or place < end <= until:
+            if any(place < cut <= until for cut in (begin, end, check_at)):
                 raise ValueError(f"ops {begin} ... {end} cut the loop from op {place} to {until}")
 
     def behind(self, names: Sequence[str]) -> list[str]:
@@ -211,6 +223,8 @@ class Program:
         result = getattr(op, "result", 0)
         if not 0 <= result < max(2 * len(self.results), 1):
             raise op.fail(f"result column {result} of {2 * len(self.results)}")
+        if isinstance(op, CALLS) and not 0 <= op.function < len(self.functions):
+            raise op.fail(f"function {op.function} of {len(self.functions)}")
 
     def _fed_values(self) -> set[str]:
         """Return the values which the caller writes: those that no op does."""
@@ -219,11 +233,11 @@ class Program:
 
     def _written_shapes(self, op: Op) -> dict[str, Shape]:
         shapes = {}
-        for field in op.reads:
+        for field in (*op.reads, *op.writes):
             name = getattr(op, field)
-            if name and name not in self.buffers:
+            if name and name not in self.buffers and field in op.reads:
                 raise op.fail(f"{field}={name!r} names no buffer")
-            if name:
+            if name in self.buffers:
                 shapes[field] = self.buffers[name].shape
         written = op.shapes(shapes)
         return {field: shape for field, shape in written.items() if getattr(op, field)}

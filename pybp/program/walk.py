@@ -55,7 +55,8 @@ class Walk:
     def run(self) -> None:
         """Append the ops of all gradients, from the last forward op to the first."""
         for op in reversed(self._forward):
-            if any(self.of(name) for name in op.outputs()):
+            wanted = self.wanted.intersection(op.inputs())
+            if wanted and any(self.of(name) for name in op.outputs()):
                 row = self.rows.get(type(op))
                 if row is None:
                     raise op.fail("has no row in the gradient table")
@@ -114,8 +115,13 @@ class Walk:
         return gradient, accumulate
 
     def give_parameters(self, *names: str) -> tuple[list[str], bool]:
-        """Return the gradient buffers of the parameters of one op ("" for those it lacks)."""
-        given = [self.give_parameter(name) if name else ("", False) for name in names]
+        """Return the gradient buffers of the parameters of one op.
+
+        They are "" for those that it lacks, and for those whose gradient nobody wants.
+        """
+        given = [
+            self.give_parameter(name) if name in self.wanted else ("", False) for name in names
+        ]
         return [gradient for gradient, _ in given], any(accumulate for _, accumulate in given)
 
     def append(self, op: Op) -> None:

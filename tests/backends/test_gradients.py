@@ -66,6 +66,7 @@ def _close(got: float, expected: float, size: float) -> None:
 def test_gradient_row_is_the_derivative(case: Case, outputs: tuple[str, ...]) -> None:
     """For L = sum(y * seed): the program made by the gradient table, against differences of L."""
     program = Program(case.name, "float64")
+    program.functions += case.functions
     if case.lengths:
         program.add_packing()
     for name in case.op.inputs():

@@ -181,6 +181,7 @@ def test_wrong_rows_are_refused_before_anything_is_written(
 
 def test_wrong_scalars_and_results_are_refused() -> None:
     update = {"w": 0, "g": 1, "v": -1, "nesterov": False, "rows": -1, "count": 0}
+    update["scale"] = 1.0
     executor = make("float32", [(0, 0, "real", (4,)), (0, 16, "real", (4,))], [], [("sgd", update)])
     bind(executor, 32)
     with pytest.raises(ValueError, match="hyper: op 0 takes 5 columns, got 4"):

@@ -23,14 +23,6 @@ def test_numpy_in_float32_stays_near_float64(case: Case) -> None:
     op_cases.check_case(case, "float32", "numpy")
 
 
-@pytest.mark.parametrize("size", [*range(1, 36), 63, 64, 65, 127, 128, 129])
-def test_native_equals_numpy_at_every_size(size: int, dtype: str) -> None:
-    """All kinds of op at an inner size, so that no vector tail goes unseen."""
-    require_native()
-    for case in op_cases.sized_cases(size):
-        op_cases.check_case(case, dtype, "native")
-
-
 @pytest.mark.parametrize("case", [c for c in OP_CASES if "all ignored" in c.name], ids=ids)
 def test_all_labels_ignored_gives_zero(case: Case, backend: str, dtype: str) -> None:
     written = op_cases.run(case, dtype, backend)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from op_cases.call import call_cases
 from op_cases.case import Case, ids
 from op_cases.conv import conv_cases
 from op_cases.dense import dense_cases
@@ -18,6 +19,7 @@ from op_cases.losses import loss_cases, metric_cases
 from op_cases.norm import channel_cases, norm_cases
 from op_cases.pool import pool_cases
 from op_cases.recurrent import recurrent_cases
+from op_cases.regularize import regularize_cases
 from op_cases.running import BoundCase, check_case, make_arrays, run
 from op_cases.sequence import sequence_cases
 from op_cases.sizes import resized_cases
@@ -47,13 +49,15 @@ OP_CASES: list[Case] = [
     *sequence_cases(),
     *loop_cases(),
     *embedding_cases(),
+    *call_cases(),
     *loss_cases(),
     *metric_cases(),
     *update_cases(),
+    *regularize_cases(),
 ]
 BENCH_CASES = [case for case in OP_CASES if case.bench]
 
 
-def sized_cases(size: int) -> Iterator[Case]:
-    """Yield a case of every kind of op with one inner size."""
-    return resized_cases(OP_CASES, size)
+def sized_cases(size: int, rows: int = 0) -> Iterator[Case]:
+    """Yield a case of every kind of op with one inner size, and as many rows as given."""
+    return resized_cases(OP_CASES, size, rows)

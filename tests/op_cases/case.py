@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from pybp.program.function import Function
 from pybp.program.ops import Op
 from pybp.program.program import run_time_sizes
 
@@ -39,6 +40,7 @@ class Case(NamedTuple):
     hyper: tuple[float, ...] = ()
     bench: bool = False
     lengths: tuple[int, ...] = ()
+    functions: tuple[Function, ...] = ()  # that the op calls
 
     @property
     def packed_rows(self) -> tuple[int, ...]:
@@ -80,6 +82,10 @@ def positive(rng: np.random.Generator, shape: Shape) -> np.ndarray:
     return rng.uniform(0.5, 3, shape)
 
 
+def small(rng: np.random.Generator, shape: Shape) -> np.ndarray:
+    return rng.uniform(-0.5, 0.5, shape)
+
+
 def counts(rng: np.random.Generator, shape: Shape) -> np.ndarray:
     return rng.integers(0, 6, shape).astype(float)
 
@@ -114,6 +120,18 @@ def away_from(*points: float) -> Fill:
 
 def not_a_number(rng: np.random.Generator, shape: Shape) -> np.ndarray:
     return np.full(shape, np.nan)
+
+
+def some_rows(count: int) -> Fill:
+    """Return different rows in rising order and then -1, as the gradient of a table has them."""
+
+    def fill(rng: np.random.Generator, shape: Shape) -> np.ndarray:
+        flat = np.full(int(np.prod(shape)), -1)
+        found = np.unique(rng.integers(0, count, len(flat) * 3 // 4))
+        flat[: len(found)] = found
+        return flat.reshape(shape)
+
+    return fill
 
 
 def ids(case: Case) -> str:

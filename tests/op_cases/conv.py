@@ -212,24 +212,48 @@ COLUMNS = [
 
 def _column_cases() -> Iterator[Case]:
     for g in COLUMNS:
-        x = (N, *g.size, g.channels[0])
-        taps = math.prod(g.kernel)
-        columns = (N, *g.counts(), taps * g.channels[0])
-        yield Case(
-            f"im2col {g.name}",
-            ops.Im2Col(x="x", y="y", kernel=g.kernel, **g.windows()),
-            g.rows,
-            {"x": x, "y": columns},
-            1,
-            EXACT,
-            bench=g.rows > 10,
-        )
-        yield Case(
-            f"col2im {g.name}",
-            ops.Col2Im(x="x", y="y", kernel=g.kernel, size=g.size, **g.windows()),
-            g.rows,
-            {"x": columns, "y": x},
-            taps,
-            LINEAR,
-            bench=g.rows > 10,
-        )
+        yield from _columns_of(g, bench=g.rows > 10)
+
+
+def _columns_of(g: Geometry, *, bench: bool = False) -> Iterator[Case]:
+    x = (N, *g.size, g.channels[0])
+    taps = math.prod(g.kernel)
+    columns = (N, *g.counts(), taps * g.channels[0])
+    yield Case(
+        f"im2col {g.name}",
+        ops.Im2Col(x="x", y="y", kernel=g.kernel, **g.windows()),
+        g.rows,
+        {"x": x, "y": columns},
+        1,
+        EXACT,
+        bench=bench,
+    )
+    yield Case(
+        f"col2im {g.name}",
+        ops.Col2Im(x="x", y="y", kernel=g.kernel, size=g.size, **g.windows()),
+        g.rows,
+        {"x": columns, "y": x},
+        taps,
+        LINEAR,
+        bench=bench,
+    )
+
+
+def conv_sized(size: int, rows: int) -> Iterator[Case]:
+    """Yield convolutions with this many channels read, written and both, and with this width."""
+    around = (0, 1, 1, 1)
+    for geometry in (
+        Geometry(rows, (2, 3), (size, 5), (2, 3), padding=around),
+        Geometry(rows, (2, 3), (3, size), (2, 3), padding=around),
+        Geometry(rows, (2, 3), (size, size), (2, 3), padding=around, groups=size),
+        Geometry(rows, (2, size), (2, 3), (2, 3), padding=around),
+        Geometry(rows, (3,), (size, 7), (1,)),
+        Geometry(rows, (size,), (2, 3), (4,), stride=(2,), padding=(1, 2), dilation=(2,)),
+    ):
+        if all(count > 0 for count in geometry.counts()):
+            yield from _three_cases(geometry, bench=False)
+    for geometry in (
+        Geometry(rows, (2, 3), (size, size), (2, 3), padding=around),
+        Geometry(rows, (2, size), (3, 3), (2, 3), padding=around),
+    ):
+        yield from _columns_of(geometry)

@@ -1,14 +1,13 @@
-"""Cases of the embedding ops, and of updates of some rows of a table."""
+"""Cases of the embedding ops."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from typing import Any
 
-import numpy as np
 from tolerance import EXACT, LINEAR
 
-from op_cases.case import Case, Fill, Shape, labels, positive
+from op_cases.case import Case, Shape, labels, some_rows
 from pybp.program import ops
 from pybp.program.ops import N, packed
 
@@ -22,10 +21,6 @@ BAGS: list[tuple[tuple[int, ...], str]] = [
     ((40, 3), "40,3"),  # many ids of few
 ]
 MANY = tuple(100 + 7 * i % 200 for i in range(32))
-HYPER = {
-    ops.SGD: (0.1, -1.0, 0.01, 0.9, 0.8),
-    ops.Adam: (1e-2, 1.0, 0.02, 0.9, 0.1, 0.999, 0.001, 1e-8, 0.19, 0.045),
-}
 
 
 def embedding_cases() -> Iterator[Case]:
@@ -42,8 +37,6 @@ def embedding_cases() -> Iterator[Case]:
         yield from _weighted_cases(lengths, title, 9, 5, padding=0, unique=True)
     for mode in ("sum", "mean", "max"):
         yield from _bag_cases(mode, MANY, "many", 74_000, 100, bench=True)
-    yield from _row_updates(11, 5, 8)
-    yield from _row_updates(74_000, 100, 6400, bench=True)
 
 
 def embedding_sized(size: int) -> Iterator[Case]:
@@ -53,7 +46,6 @@ def embedding_sized(size: int) -> Iterator[Case]:
     for mode in ("mean", "max"):
         yield from _bag_cases(mode, lengths, f"of {size}", 4, size)
     yield from _weighted_cases(lengths, f"of {size}", 4, size)
-    yield from _row_updates(6, size, 4)
 
 
 def _row_cases(
@@ -101,18 +93,6 @@ def _scatter_cases(
         name = f"scatter_rows{' accumulate' * accumulate} {title}"
         once = bench and not accumulate  # sums would go on from round to round
         yield Case(name, op, rows, shapes, 2, LINEAR, bench=once, **more)
-
-
-def some_rows(count: int) -> Fill:
-    """Return different rows in rising order and then -1, as the gradient of a table has them."""
-
-    def fill(rng: np.random.Generator, shape: Shape) -> np.ndarray:
-        flat = np.full(int(np.prod(shape)), -1)
-        found = np.unique(rng.integers(0, count, len(flat) * 3 // 4))
-        flat[: len(found)] = found
-        return flat.reshape(shape)
-
-    return fill
 
 
 def _bag_cases(
@@ -171,21 +151,3 @@ def _weighted_cases(
     )
     terms = max(sum(lengths), size)
     yield Case(f"bag_grad {title}", grad, rows, shapes, terms, LINEAR, fills, **more)
-
-
-def _row_updates(count: int, size: int, touched: int, bench: bool = False) -> Iterator[Case]:
-    table, more = (count, size), {"bench": bench}
-    fills = {"rows": some_rows(count), "v": positive, "vmax": positive}
-    shapes: dict[str, Shape] = {"w": table, "g": (N, size), "rows": (N,)}
-    given = {"rows": "rows", "count": count}
-    updates: list[ops.Op] = [
-        ops.SGD("w", "g", **given),
-        ops.SGD("w", "g", "v", True, **given),
-        ops.Adam("w", "g", "m", "v", **given),
-        ops.Adam("w", "g", "m", "v", "vmax", True, **given),
-    ]
-    for op in updates:
-        states = {name: table for name in op.outputs() if name != "w"}
-        name = f"{op.kind} of rows {' '.join(states)} {count}x{size}"
-        hyper = HYPER[type(op)]
-        yield Case(name, op, touched, shapes | states, 3, LINEAR, fills, hyper, **more)

@@ -157,3 +157,15 @@ def metric_cases() -> Iterator[Case]:
     shapes = {"prediction": (N, 3), "target": (N, 3)}
     op = ops.Accuracy("prediction", "target", binary=True, threshold=0.5)
     yield Case("accuracy binary", op, 40, shapes, 120, EXACT, {"target": yes_or_no})
+
+
+def metric_sized(size: int, rows: int) -> Iterator[Case]:
+    """Yield the accuracy over this many classes, and of as many yes-or-no answers."""
+    shapes = {"prediction": (N, size), "target": (N,)}
+    op = ops.Accuracy("prediction", "target")
+    fills = {"target": labels(size, ignored=True)}
+    yield Case(f"accuracy labels at {size}", op, rows, shapes, rows, EXACT, fills)
+    shapes = {"prediction": (N, size), "target": (N, size)}
+    op = ops.Accuracy("prediction", "target", binary=True, threshold=0.5)
+    fills = {"target": yes_or_no}
+    yield Case(f"accuracy binary at {size}", op, rows, shapes, rows * size, EXACT, fills)

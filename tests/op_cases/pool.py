@@ -189,3 +189,14 @@ def _average_cases(
     grad = ops.AvgPoolGrad(dy="dy", dx="dx", size=g.size, **fields)
     shapes = {"dy": y, "dx": x}
     yield Case(f"avg_pool_grad {name}", grad, g.rows, shapes, taps, LINEAR, bench=bench)
+
+
+def pool_sized(size: int, rows: int) -> Iterator[Case]:
+    """Yield pools with this many channels, and with this width."""
+    for geometry in (
+        Geometry(rows, (3, 4), size, (2, 2), (1, 2), (0, 1, 1, 1)),
+        Geometry(rows, (2, size), 3, (2, 1), (1, 1)),
+        Geometry(rows, (size,), 2, (3,), (2,), (1, 1)),
+    ):
+        yield from _max_cases(geometry)
+        yield from _average_cases(geometry, divisor=0, count_padding=False)

@@ -17,6 +17,7 @@ from pybp.program.program import Program
 def make_program(case: Case, dtype: str) -> Program:
     """Return the program that holds just this op."""
     program = Program(case.name, dtype)
+    program.functions += case.functions
     if case.lengths:
         program.add_packing()
     for name, shape in case.shapes.items():
@@ -40,6 +41,8 @@ def _kind(case: Case, name: str) -> str:
         return "int32"
     if name == "target" and isinstance(op, ops.LabelLoss | ops.Accuracy):
         return "int32" if case.shapes[name] == case.shapes["prediction"][:-1] else "real"
+    if name == "target" and isinstance(op, ops.CallLoss):
+        return "real" if case.shapes[name] == case.shapes["prediction"] else "int32"
     return "real"
 
 
@@ -51,6 +54,9 @@ def make_arrays(case: Case, dtype: str, seed: int = 0) -> dict[str, np.ndarray]:
         array = case.fills.get(name, normal)(rng, case.full_shape(name))
         arrays[name] = array if array.dtype.kind in "iu" else array.astype(FLOAT_TYPES[dtype])
     return arrays
+
+
+IN_PLACE = ops.Penalty | ops.ClipValue | ops.ClipNorm | ops.MaxNorm  # they change what is there
 
 
 class BoundCase:
@@ -70,7 +76,7 @@ class BoundCase:
             max_packed=tuple(max(count, 1) for count in case.packed_rows),
         )
         for buffer in self.program.of_role("value"):
-            if buffer.name in case.op.inputs():
+            if buffer.name in case.op.inputs() or isinstance(case.op, IN_PLACE):
                 self.executor.write(buffer.name, arrays[buffer.name])
         self.results = np.zeros((1, 2 * len(self.program.results)))
         self._starts = np.array([0, case.rows])

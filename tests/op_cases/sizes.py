@@ -4,25 +4,42 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
-from tolerance import LINEAR
+from tolerance import EXACT, LINEAR
 
+from op_cases.call import call_sized
 from op_cases.case import Case, Shape, labels
+from op_cases.conv import conv_sized
 from op_cases.embedding import embedding_sized
 from op_cases.loop import loop_sized
+from op_cases.losses import metric_sized
+from op_cases.pool import pool_sized
 from op_cases.recurrent import recurrent_sized
+from op_cases.regularize import regularize_by_rows
 from op_cases.sequence import sequence_sized
+from op_cases.updates import row_update_cases
 from pybp.program import ops
 from pybp.program.ops import N, Op
 
 
-def resized_cases(cases: Iterable[Case], size: int) -> Iterator[Case]:
-    """Yield a case of every kind of op with one inner size."""
-    rows = 1 + size % 9
+def resized_cases(cases: Iterable[Case], size: int, rows: int = 0) -> Iterator[Case]:
+    """Yield a case of every kind of op with one inner size; the rows follow from it, if not given.
+
+    The kinds that have sequences choose their rows themselves.
+    """
+    rows = rows or 1 + size % 9
     yield from _dense_sized(size, rows)
+    yield from _moves_sized(size, rows)
+    yield from conv_sized(size, rows)
+    yield from pool_sized(size, rows)
+    yield from metric_sized(size, rows)
+    yield from call_sized(size, rows)
     yield from recurrent_sized(size)
     yield from sequence_sized(size)
     yield from loop_sized(size)
     yield from embedding_sized(size)
+    yield from row_update_cases(6, size, 4)
+    yield from regularize_by_rows(6, size, 4)
+    yield from _max_norm_sized(size)
     for case in cases:
         if not case.bench and _resizable(case) and (size > 1 or "all options" not in case.name):
             shapes = {name: _resize(shape, size) for name, shape in case.shapes.items()}
@@ -45,9 +62,9 @@ def _resizable(case: Case) -> bool:
     """Tell whether all shapes are (size,), (n,) or (n, size)."""
     if isinstance(case.op, ops.Dense | ops.DenseGradInput | ops.DenseGradWeight | ops.Reshape):
         return False
-    if isinstance(case.op, ops.Accuracy | ops.SGDDense):
+    if isinstance(case.op, ops.Accuracy | ops.SGDDense | ops.MaxNorm):
         return False
-    if case.lengths or isinstance(case.op, _OF_OTHER_SIZES):
+    if case.lengths or case.functions or isinstance(case.op, _OF_OTHER_SIZES):
         return False
     if case.shapes.keys() & {"ids", "rows"}:
         return False
@@ -58,6 +75,21 @@ def _resize(shape: Shape, size: int) -> Shape:
     if shape == (N,):
         return shape
     return (N, size) if shape[0] == N else (size,)
+
+
+def _moves_sized(size: int, rows: int) -> Iterator[Case]:
+    first, last = (N, size, 3), (N, 3, size)
+    for x, y in ((first, last), (last, first)):
+        op: Op = ops.MoveChannels("x", "y", y == last)
+        yield Case(f"move_channels {x[1:]}", op, rows, {"x": x, "y": y}, 1, EXACT)
+    shapes = {"x": first, "y": (N, 3 * size)}
+    yield Case(f"reshape {size}", ops.Reshape("x", "y", (3 * size,)), rows, shapes, 1, EXACT)
+
+
+def _max_norm_sized(size: int) -> Iterator[Case]:
+    for shape in ((6, size), (size, 5)):
+        op = ops.MaxNorm("w", shape[0] ** 0.5)  # about the norm of a column
+        yield Case(f"max_norm {shape}", op, 1, {"w": shape}, shape[0], LINEAR)
 
 
 def _dense_sized(size: int, rows: int) -> Iterator[Case]:

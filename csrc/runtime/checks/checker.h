@@ -59,11 +59,9 @@ class Checker {
     template <class Field>
     void operand(const char* field, const Field& value) const {
         if constexpr (kIsOperand<Field>) {
-            if (kMayBeAbsent<Field> && !value.present()) return;
-            has_buffer(field, value.index);
-        } else if constexpr (std::is_base_of_v<Operands, Field>) {
-            for (const int index : value.indices) has_buffer(field, index);
+            if (!kMayBeAbsent<Field>) has_buffer(field, value.index);
         }
+        for_each_index(value, [&](int index) { has_buffer(field, index); });
     }
 
     void has_buffer(const char* field, int index) const {

@@ -52,11 +52,8 @@ class LoopChecker {
     void operator()(const Op& op) const {
         if constexpr (!kStandsInLoop<Op>) fail("can't stand in a loop");
         fields(op, [&](const char* name, const auto& field) {
-            using Field = std::decay_t<decltype(field)>;
             if (std::string(name) == "packing") fail("can't stand in a loop");
-            if constexpr (kIsOperand<Field>) {
-                if (field.present()) check_buffer(field.index);
-            }
+            for_each_index(field, [&](int buffer) { check_buffer(buffer); });
         });
     }
 
@@ -91,12 +88,11 @@ inline void check_no_views(const Program& program, std::size_t index) {
     std::visit(
         [&](const auto& op) {
             fields(op, [&](const char*, const auto& field) {
-                if constexpr (kIsOperand<std::decay_t<decltype(field)>>) {
-                    if (field.present() && program.view_of(field.index)) {
-                        throw std::invalid_argument("op " + std::to_string(index) +
-                                                    ": uses a view outside of a loop");
-                    }
-                }
+                for_each_index(field, [&](int buffer) {
+                    if (!program.view_of(buffer)) return;
+                    throw std::invalid_argument("op " + std::to_string(index) +
+                                                ": uses a view outside of a loop");
+                });
             });
         },
         program.ops[index]);

@@ -38,4 +38,46 @@ inline void check(const Adam& op, const Checker& is) {
     is.has("vmax", op.vmax, shape);
 }
 
+inline void check(const Nadam& op, const Checker& is) {
+    const Shape shape = updated_shape(op, is);
+    is.has("w", op.w, shape);
+    is.has("m", op.m, shape);
+    is.has("v", op.v, shape);
+}
+
+inline void check(const Radam& op, const Checker& is) {
+    const Shape shape = updated_shape(op, is);
+    is.has("w", op.w, shape);
+    is.has("m", op.m, shape);
+    is.has("v", op.v, shape);
+}
+
+inline void check(const Adamax& op, const Checker& is) {
+    const Shape shape = updated_shape(op, is);
+    is.has("w", op.w, shape);
+    is.has("m", op.m, shape);
+    is.has("u", op.u, shape);
+}
+
+inline void check(const Adagrad& op, const Checker& is) {
+    const Shape shape = updated_shape(op, is);
+    is.has("w", op.w, shape);
+    is.has("sum", op.sum, shape);
+}
+
+inline void check(const RMSProp& op, const Checker& is) {
+    const Shape shape = updated_shape(op, is);
+    is.has("w", op.w, shape);
+    is.has("v", op.v, shape);
+    is.has("m", op.m, shape);
+    is.has("velocity", op.velocity, shape);
+}
+
+inline void check(const Adadelta& op, const Checker& is) {
+    const Shape shape = updated_shape(op, is);
+    is.has("w", op.w, shape);
+    is.has("v", op.v, shape);
+    is.has("u", op.u, shape);
+}
+
 }  // namespace pybp

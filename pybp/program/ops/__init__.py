@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pybp.program.ops.base import N, Op, OpError, Shape, packed, packing_of
+from pybp.program.ops.call import CALLS, Call, CallGrad, CallLoss
 from pybp.program.ops.conv import Col2Im, Conv, ConvGradInput, ConvGradWeight, Im2Col
 from pybp.program.ops.dense import Dense, DenseGradInput, DenseGradWeight
 from pybp.program.ops.elementwise import (
@@ -57,10 +58,23 @@ from pybp.program.ops.recurrent import (
     RecurrentGrad,
     RecurrentGradWeight,
 )
+from pybp.program.ops.regularize import ClipNorm, ClipValue, MaxNorm, Penalty
 from pybp.program.ops.sequence import Columns, Concat, Pack, PadColumns, Unpack
-from pybp.program.ops.updates import SGD, Adam, SGDDense, Update
+from pybp.program.ops.updates import (
+    SGD,
+    Adadelta,
+    Adagrad,
+    Adam,
+    Adamax,
+    Nadam,
+    Radam,
+    RMSProp,
+    SGDDense,
+    Update,
+)
 
 __all__ = [
+    "CALLS",
     "ELEMENTWISE_LOSSES",
     "OPS",
     "SGD",
@@ -87,6 +101,16 @@ __all__ = [
     "Softmax",
     "SoftmaxGrad",
     "Update",
+    "Nadam",
+    "Radam",
+    "Adamax",
+    "Adagrad",
+    "RMSProp",
+    "Adadelta",
+    "Penalty",
+    "ClipValue",
+    "ClipNorm",
+    "MaxNorm",
     "Add",
     "Bias",
     "BiasGrad",
@@ -126,6 +150,9 @@ __all__ = [
     "EmbeddingBag",
     "EmbeddingBagGrad",
     "ScatterRows",
+    "Call",
+    "CallGrad",
+    "CallLoss",
     "packed",
     "packing_of",
 ]
@@ -181,14 +208,27 @@ OPS: dict[str, type[Op]] = {
         EmbeddingBag,
         EmbeddingBagGrad,
         ScatterRows,
+        Call,
+        CallGrad,
         ElementwiseLoss,
         BCEWithLogitsLoss,
         NormLoss,
         LabelLoss,
         DistributionLoss,
+        CallLoss,
         Accuracy,
         SGD,
         SGDDense,
         Adam,
+        Nadam,
+        Radam,
+        Adamax,
+        Adagrad,
+        RMSProp,
+        Adadelta,
+        Penalty,
+        ClipValue,
+        ClipNorm,
+        MaxNorm,
     )
 }

@@ -1,7 +1,8 @@
 """The base of the ops: fields, shape rules, errors.
 
 An op is a frozen record. Fields annotated ``Read``, ``Write`` (and their ``Maybe`` forms, where ""
-means absent) name buffers; all other fields are attributes. ``shapes`` is the shape rule: from the
+means absent) name buffers, ``Reads`` and ``Writes`` several of them ("" again for one that is
+absent); all other fields are attributes. ``shapes`` is the shape rule: from the
 shapes of what is read to the shapes of what is written. The C++ executor mirrors each op with one
 struct of the same field names; a test compares the two.
 
@@ -42,7 +43,6 @@ Writes = tuple[str, ...]
 
 READS = ("Read", "MaybeRead")
 WRITES = ("Write", "MaybeWrite")
-LISTS = ("Reads", "Writes")  # several buffers in one field
 
 
 class OpError(ValueError):
@@ -55,6 +55,8 @@ class Op(Record):
     kind: ClassVar[str] = ""
     reads: ClassVar[tuple[str, ...]] = ()
     writes: ClassVar[tuple[str, ...]] = ()
+    read_lists: ClassVar[tuple[str, ...]] = ()  # fields that name several buffers
+    write_lists: ClassVar[tuple[str, ...]] = ()
     attributes: ClassVar[tuple[str, ...]] = ()
     hyper: ClassVar[tuple[str, ...]] = ()  # the named scalars an update reads for each step
 
@@ -64,20 +66,29 @@ class Op(Record):
         cls.kind = _snake_case(cls.__name__)
         cls.reads = tuple(name for name in kinds if kinds[name] in READS)
         cls.writes = tuple(name for name in kinds if kinds[name] in WRITES)
-        cls.attributes = tuple(
-            name for name in kinds if kinds[name] not in (*READS, *WRITES, *LISTS)
-        )
+        cls.read_lists = tuple(name for name in kinds if kinds[name] == "Reads")
+        cls.write_lists = tuple(name for name in kinds if kinds[name] == "Writes")
+        named = {*cls.reads, *cls.writes, *cls.read_lists, *cls.write_lists}
+        cls.attributes = tuple(name for name in kinds if name not in named)
 
     def inputs(self) -> list[str]:
         """Return the names of the buffers that are read."""
-        return [buffer for field in self.reads if (buffer := getattr(self, field))]
+        return self._named(self.reads, self.read_lists)
 
     def outputs(self) -> list[str]:
         """Return the names of the buffers that are written."""
-        return [buffer for field in self.writes if (buffer := getattr(self, field))]
+        return self._named(self.writes, self.write_lists)
+
+    def _named(self, single: tuple[str, ...], lists: tuple[str, ...]) -> list[str]:
+        names = [getattr(self, field) for field in single]
+        names += [name for field in lists for name in getattr(self, field)]
+        return [name for name in names if name]
 
     def shapes(self, shape: dict[str, Shape]) -> dict[str, Shape]:
-        """Return the shape of each written field, from the shapes of the fields that are read."""
+        """Return the shape of each written field, from the shapes of the fields that are read.
+
+        ``shape`` also has the written fields whose buffers exist, as those of ops in place do.
+        """
         raise NotImplementedError
 
     def dtypes(self) -> dict[str, str]:

@@ -24,14 +24,6 @@ class Loop(Op):
     count: int
     backward: bool = False
 
-    def inputs(self) -> list[str]:
-        """Return the names of the buffers that are read."""
-        return list(self.taken)
-
-    def outputs(self) -> list[str]:
-        """Return the names of the buffers that are written."""
-        return list(self.made)
-
     def shapes(self, shape: dict[str, Shape]) -> dict[str, Shape]:
         return {}
 

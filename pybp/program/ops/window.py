@@ -9,6 +9,8 @@ from __future__ import annotations
 
 from pybp.program.ops.base import Op, Shape
 
+_MOST = 2**30  # of each number of a window: products of two, and of a padded plane, don't overflow
+
 
 class Window(Op):
     """Base of the ops with windows. All tuples have one entry an axis; ``padding`` has two."""
@@ -30,6 +32,14 @@ class Window(Op):
         ):
             if len(entries) != count or any(entry < least for entry in entries):
                 raise self.fail(f"{name} must have {count} entries >= {least}, got {entries}")
+            if max(entries) >= _MOST:
+                raise self.fail(
+                    f"{name} must be below 2**30, as all that is more is larger than any memory; "
+                    f"got {entries}"
+                )
+        spans = tuple(map(span, kernel, self.dilation))
+        if max(spans) >= _MOST:
+            raise self.fail(f"the window must span less than 2**30 cells, got {spans}")
 
     def steps(self, space: Shape, kernel: Shape, *, ceil: bool = False) -> Shape:
         """Return how many windows there are along each axis."""

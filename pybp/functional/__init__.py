@@ -1,0 +1,115 @@
+"""Layers and losses as plain functions on arrays, with their gradients; filters and windows.
+
+``f(x, ...)`` runs on the backend that is in use; ``f.grad(dy, x, ...)`` gives the gradients of all
+array arguments: see ``pybp.functional.function.Function``. float32 stays float32, all else becomes
+float64; arguments are never changed.
+"""
+
+from __future__ import annotations
+
+from pybp.functional.activations import (
+    elu,
+    gelu,
+    hardsigmoid,
+    hardtanh,
+    heaviside,
+    leaky_relu,
+    log_softmax,
+    mish,
+    relu,
+    selu,
+    sigmoid,
+    silu,
+    softmax,
+    softplus,
+    softsign,
+    tanh,
+)
+from pybp.functional.dense import add, concat, dropout, linear, multiply
+from pybp.functional.filters import col2im, filter_image, im2col
+from pybp.functional.losses import (
+    binary_cross_entropy,
+    binary_cross_entropy_with_logits,
+    cross_entropy,
+    huber_loss,
+    kl_div,
+    l1_loss,
+    mse_loss,
+    nll_loss,
+    norm_error,
+    poisson_nll_loss,
+    quantile_loss,
+)
+from pybp.functional.norm import batch_norm, layer_norm
+from pybp.functional.sequences import embedding, embedding_bag, gru, lstm, rnn
+from pybp.functional.windows import (
+    avg_pool1d,
+    avg_pool2d,
+    conv1d,
+    conv2d,
+    conv_transpose2d,
+    global_avg_pool1d,
+    global_avg_pool2d,
+    global_max_pool1d,
+    global_max_pool2d,
+    max_pool1d,
+    max_pool2d,
+    upsample2d,
+)
+
+__all__ = [
+    "add",
+    "avg_pool1d",
+    "avg_pool2d",
+    "batch_norm",
+    "binary_cross_entropy",
+    "binary_cross_entropy_with_logits",
+    "col2im",
+    "concat",
+    "conv1d",
+    "conv2d",
+    "conv_transpose2d",
+    "cross_entropy",
+    "dropout",
+    "elu",
+    "embedding",
+    "embedding_bag",
+    "filter_image",
+    "gelu",
+    "global_avg_pool1d",
+    "global_avg_pool2d",
+    "global_max_pool1d",
+    "global_max_pool2d",
+    "gru",
+    "hardsigmoid",
+    "hardtanh",
+    "heaviside",
+    "huber_loss",
+    "im2col",
+    "kl_div",
+    "l1_loss",
+    "layer_norm",
+    "leaky_relu",
+    "linear",
+    "log_softmax",
+    "lstm",
+    "max_pool1d",
+    "max_pool2d",
+    "mish",
+    "mse_loss",
+    "multiply",
+    "nll_loss",
+    "norm_error",
+    "poisson_nll_loss",
+    "quantile_loss",
+    "relu",
+    "rnn",
+    "selu",
+    "sigmoid",
+    "silu",
+    "softmax",
+    "softplus",
+    "softsign",
+    "tanh",
+    "upsample2d",
+]

@@ -1,0 +1,1 @@
+"""Graphs of layers: what a net is made of, and how its inputs lie."""

@@ -1,0 +1,1 @@
+"""Nets: their state, their programs, and what users call."""

@@ -1,0 +1,1 @@
+"""Training: steps, fits, streams, checkpoints."""
