@@ -44,7 +44,7 @@ def numbers(value: Any, name: str) -> Array:
         raise TypeError(f"{name} must be an array, got {type(value).__name__}: use numpy.asarray")
     if isinstance(value, np.ma.MaskedArray):
         raise TypeError(f"{name} is a masked array: fill it, and pass the mask as sample_weight")
-    if is_array_like(value):
+    if not isinstance(value, np.ndarray) and is_array_like(value):
         source = Source(value, name)
         return source.read(0, len(source))
     array = np.asarray(value)
@@ -59,7 +59,9 @@ def numbers(value: Any, name: str) -> Array:
 
 def rows_of(value: Any, name: str) -> Rows:
     """Return an argument as ``numbers`` does, but read bit by bit what is array-like."""
-    return Source(value, name) if is_array_like(value) else numbers(value, name)
+    if isinstance(value, np.ndarray) or not is_array_like(value):
+        return numbers(value, name)
+    return Source(value, name)
 
 
 def samples(value: Any, name: str, shape: tuple[int | None, ...] | None) -> Rows:
@@ -75,9 +77,9 @@ def ready(array: Rows, dtype: str) -> Rows:
     """Return rows that executors can read, or that are read and converted when they are needed."""
     if isinstance(array, Source):
         return array.to(dtype)
-    if is_readable(array) or array.nbytes <= _SMALL:
-        return whole(array, dtype)
-    return Source(array, "x", dtype)
+    if is_readable(array):
+        return array
+    return whole(array, dtype) if array.nbytes <= _SMALL else Source(array, "x", dtype)
 
 
 def whole(array: Rows, dtype: str) -> Array:

@@ -84,12 +84,13 @@ class Objective:
                 )
                 for k, name in enumerate(names)
             )
-        if all(part.loss is None for part in self.parts):
+        self._judged = [(k, part, part.loss) for k, part in enumerate(self.parts) if part.loss]
+        if not self._judged:
             raise ValueError("no output has a loss")
 
     def judged(self) -> list[tuple[int, Part, Loss]]:
         """Return the parts that have a loss, with the places of their outputs."""
-        return [(k, part, part.loss) for k, part in enumerate(self.parts) if part.loss is not None]
+        return self._judged
 
     def each_of(self, value: Any, what: str) -> list[Any]:
         """Return an argument for each output, from a tuple or a dict where there are several."""
