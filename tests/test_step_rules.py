@@ -7,6 +7,7 @@ import pytest
 from tolerance import TRAINING, check_close
 
 import pybp as bp
+from pybp.optimizers import LossOptimizer
 
 rng = np.random.default_rng(0)
 X, Y = rng.normal(size=(24, 4)), rng.integers(0, 3, 24)
@@ -271,3 +272,49 @@ def test_penalties_count_in_the_loss_that_lbfgs_sees():
     centred, target = X - X.mean(0), y - y.mean()
     w = np.linalg.solve(centred.T @ centred / 24 + 0.3 * np.eye(4), centred.T @ target / 24)
     np.testing.assert_allclose(net.params["0.weight"], w, rtol=1e-7, atol=1e-9)
+
+
+class Probe(LossOptimizer):
+    """Compares the gradient that an optimiser sees with differences of the losses it sees."""
+
+    lr: float = 0.0
+
+    def run_step(self, problem):
+        _, gradient = problem.loss_and_grad()
+        gradient, start = gradient.copy(), problem.params.copy()
+        direction = np.random.default_rng(1).normal(size=start.shape)
+        values = []
+        for h in (1e-5, -1e-5):
+            problem.params[...] = start + h * direction
+            values.append(problem.loss_and_grad()[0])
+        problem.params[...] = start
+        slope = (values[0] - values[1]) / 2e-5
+        np.testing.assert_allclose(slope, gradient @ direction, rtol=1e-7)
+
+
+@both
+@pytest.mark.parametrize("reduction", ["mean", "batch", "sum"])
+def test_loss_and_gradient_belong_together(backend, reduction):
+    """With their penalties; the loss of a sum is the sum."""
+    y = rng.normal(size=(24, 3))
+    trainer = bp.Trainer(make_net(backend), bp.SquaredError(reduction), Probe(), l2=0.1)
+    trainer.step(X, y)
+
+
+@both
+def test_callbacks_see_the_loss_that_a_step_returns(backend):
+    """A sum stays a sum; in histories it is divided by the rows."""
+    seen = []
+
+    class Seeing(bp.Callback):
+        def on_step_end(self, trainer, step, loss):
+            seen.append(loss)
+
+    y, loss = rng.normal(size=(24, 3)), bp.SquaredError("sum")
+    history = make_net(backend).fit(
+        X, y, loss=loss, optimizer=bp.SGD(0.001), epochs=1, batch_size=8, shuffle=False,
+        callbacks=[Seeing()], verbose=0,
+    )  # fmt: skip
+    trainer = bp.Trainer(make_net(backend), loss, bp.SGD(0.001))
+    assert seen == [trainer.step(X[k : k + 8], y[k : k + 8]) for k in (0, 8, 16)]
+    np.testing.assert_allclose(history.history["loss"][0], sum(seen) / 24, rtol=1e-12)

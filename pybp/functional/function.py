@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import functools
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from types import MappingProxyType
 from typing import Any, NamedTuple, Protocol, cast
 
 import numpy as np
@@ -37,9 +38,9 @@ class Call(NamedTuple):
 
     layer: Layer
     inputs: dict[str, Any]
-    parameters: dict[str, Array] = {}  # noqa: RUF012 - never changed
-    fixed: dict[str, Array] = {}  # noqa: RUF012
-    buffers: dict[str, Array] = {}  # noqa: RUF012
+    parameters: Mapping[str, Array] = MappingProxyType({})
+    fixed: Mapping[str, Array] = MappingProxyType({})
+    buffers: Mapping[str, Array] = MappingProxyType({})
     lengths: Any = None
     training: bool = False
     seed: int = 0
@@ -154,7 +155,7 @@ def _prepared(call: Call, name: str) -> tuple[Model, Any, Any]:
     dtype = _dtype(call)
     shapes = [_sample(call, argument) for argument in call.inputs]
     net = _net(call, name, dtype, shapes)
-    for parameter, array in (call.parameters | call.fixed).items():
+    for parameter, array in ({**call.parameters, **call.fixed}).items():
         own = net.params[f"{name}.{parameter}"]
         if array.shape != own.shape:
             sizes = ", ".join(f"{a} {np.shape(one)}" for a, one in call.inputs.items())

@@ -84,7 +84,9 @@ class Objective:
                 )
                 for k, name in enumerate(names)
             )
-        self._judged = [(k, part, part.loss) for k, part in enumerate(self.parts) if part.loss]
+        self._judged = [
+            (k, part, part.loss) for k, part in enumerate(self.parts) if part.loss is not None
+        ]
         if not self._judged:
             raise ValueError("no output has a loss")
 
@@ -159,9 +161,9 @@ class Objective:
                 logs[part.key(metric.result_name())] = total / divisor if divisor else 0.0
         return logs
 
-    def loss_of(self, results: Array, rows: int) -> float:
-        """Return the loss of one step, (2 * results,)."""
-        return self.means(results, rows)["loss"]
+    def loss_of(self, results: Array) -> float:
+        """Return the loss of one step from its results, (2 * results,); a sum as it is."""
+        return self.means(results, 1)["loss"]
 
     def check_one_number(self) -> None:
         """Refuse losses that give many numbers."""
@@ -180,9 +182,6 @@ def by_output(value: Any, names: Sequence[str], what: str, default: Any = None) 
     if not isinstance(value, tuple) or len(value) != len(names):
         raise ValueError(
             f"{what} must be a tuple of {len(names)}, one for each output, or a dict by name "
-            f"({', '.join(names)}), got {value!r}"
-            if what != "y"
-            else f"y must be a tuple of {len(names)}, one for each output, or a dict by name "
             f"({', '.join(names)}), got {type(value).__name__}"
         )
     return list(value)

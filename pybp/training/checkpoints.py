@@ -10,7 +10,7 @@ import numpy as np
 
 from pybp.arrays import Array
 from pybp.nets.model import Model
-from pybp.nets.objective import Objective, Part
+from pybp.nets.objective import Part
 from pybp.nets.sequential import Sequential
 from pybp.training.fitting import Position
 from pybp.training.unfinished import Unfinished
@@ -36,14 +36,6 @@ def save_trainer(
     net = trainer.net
     arrays |= {f"net/{name}": array for name, array in (*net.params.items(), *net.buffers.items())}
     write_checkpoint(path, _take_out(tree, "state", arrays), arrays, keep)
-
-
-def check_trainer(trainer: Trainer) -> None:
-    """Refuse a trainer that no file can hold."""
-    from pybp.files import write_checkpoint  # raises where a package is missing
-
-    describe_trainer(trainer)
-    assert write_checkpoint is not None
 
 
 def describe_trainer(trainer: Trainer) -> dict[str, Any]:
@@ -174,7 +166,7 @@ def _rebuilt(
     tree = _put_in(description, arrays)
     _import_net(trainer, tree["net"])
     if tree["fit"] is not None:
-        trainer.continue_with(_import_fit(tree["fit"], trainer.objective))
+        trainer.continue_with(_import_fit(tree["fit"]))
     return trainer
 
 
@@ -187,7 +179,7 @@ def _import_net(trainer: Trainer, kept: dict[str, Any]) -> None:
     net.carried.restore(kept["carried"])
 
 
-def _import_fit(kept: dict[str, Any], objective: Objective) -> Unfinished:
+def _import_fit(kept: dict[str, Any]) -> Unfinished:
     return Unfinished(
         kept["kind"],
         kept["arguments"],

@@ -82,7 +82,8 @@ class Position:
     def restore(cls, exported: dict[str, Any]) -> Position:
         """Return the position that ``export`` has told."""
         position = cls()
-        vars(position).update(exported)
+        for name in vars(position):
+            setattr(position, name, exported[name])
         return position
 
 
@@ -223,7 +224,7 @@ class Fit:
         before = time.perf_counter()
         results = self._run(order, starts, last=last)
         self._set_pace(len(results), time.perf_counter() - before)
-        self._tell(results[-1], int(starts[-1] - starts[-2]))
+        self._tell(results[-1])
         self.trainer.steps.interrupts.check()
 
     def _run(self, order: Array | None, starts: Array, *, last: bool) -> Array:
@@ -261,13 +262,13 @@ class Fit:
         wanted = int(steps * _CALL_SECONDS / max(seconds, 1e-6))
         self._pace = max(1, min(wanted, 8 * max(self._pace, steps), _MOST_STEPS))
 
-    def _tell(self, results: Array, rows: int) -> None:
+    def _tell(self, results: Array) -> None:
         """Call the callbacks that watch the step which was taken last."""
         trainer = self.trainer
         taken = trainer.net.state.steps
         for callback in self.watchers:
             if taken % callback.step_interval == 0:
-                loss = trainer.objective.loss_of(results, rows)
+                loss = trainer.objective.loss_of(results)
                 callback.on_step_end(trainer, taken, loss)
         for saver in self.savers:
             if saver.step_interval and taken % saver.step_interval == 0:

@@ -45,7 +45,7 @@ class BatchProblem:
         self._steps, self._bound = steps, bound
         self._batch = (examples, order, starts)
         net = steps.net
-        self._net, self._rows = net, int(starts[1] - starts[0])
+        self._net = net
         self._parts = Pieces(net.recipe.parts, net.state.params.layout)
         self.lr, self.update = lr, net.state.updates
         self.params = self._parts.gather(net.state.params.flat)
@@ -84,7 +84,7 @@ class BatchProblem:
 
     def _seen(self, results: Array) -> tuple[float, Array]:
         """Return the loss of the step with its penalties, and the gradients."""
-        value = self._steps.objective.loss_of(results[0], self._rows) + self._penalty()
+        value = self._steps.objective.loss_of(results[0]) + self._penalty()
         return value, self._parts.gather(self._net.state.grads.flat)
 
     def _penalty(self) -> float:

@@ -128,7 +128,7 @@ class StepTrainer:
             )
         if self.rules.accumulate > 1:
             self._last = (examples, examples.rows)
-        return self.objective.loss_of(results[0], 1)
+        return self.objective.loss_of(results[0])
 
     def flush(self) -> None:
         """Update from the gradients of earlier steps that wait for others (``accumulate=``)."""

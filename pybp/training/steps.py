@@ -119,9 +119,11 @@ class Steps:
             bound.check_rows(int(starts[1] - starts[0]))
         if self.optimizer.needs_loss:
             for s in range(len(starts) - 1):
+                self.interrupts.check()
                 self._search(results[s : s + 1], bound, examples, order, starts[s : s + 2])
         elif self.rules.accumulate > 1:
             for s in range(len(starts) - 1):
+                self.interrupts.check()
                 self._collect(results[s : s + 1], bound, examples, order, starts[s : s + 2])
         else:
             self._train(results, bound, examples, order, starts, keep_grads=keep_grads)

@@ -149,7 +149,7 @@ class Trainer(StepTrainer):
         else:
             epochs, batch_size = unfinished.arguments["epochs"], unfinished.arguments["batch_size"]
             shuffle, stop_loss = unfinished.arguments["shuffle"], unfinished.arguments["stop_loss"]
-        given = callbacks_of(callbacks)
+        self.callbacks = callbacks_of(callbacks)
         examples = Examples(self.net, self.objective, x, y, sample_weight, lengths)
         if class_weight is not None:
             examples.weigh_classes(class_weight)
@@ -169,7 +169,7 @@ class Trainer(StepTrainer):
             "stop_loss": stop_loss,
         }
         data = signature(examples, validation)
-        running = self._begin("fit", arguments, data, given, unfinished)
+        running = self._begin("fit", arguments, data, unfinished)
         progress = Progress(int(epochs or 0), verbose)
         fit = Fit(self, examples, batch, shuffle, validation, progress, running.position)
         return self._run(fit, running, unfinished)
@@ -238,12 +238,12 @@ class Trainer(StepTrainer):
             }
         else:
             arguments = unfinished.arguments
-        self.callbacks = given = callbacks_of(callbacks)
+        self.callbacks = callbacks_of(callbacks)
         progress = Progress(arguments["epochs"], verbose)
         data = (x, y, sample_weight)
         layout = (arguments["window"], arguments["streams"], arguments["reset"])
         fit = StreamFit(self, data, *layout, progress, Position())
-        running = self._begin("fit_stream", arguments, signature(fit.examples), given, unfinished)
+        running = self._begin("fit_stream", arguments, signature(fit.examples), unfinished)
         fit.position = running.position
         return self._run(fit, running, unfinished)
 
@@ -269,13 +269,11 @@ class Trainer(StepTrainer):
         kind: str,
         arguments: dict[str, Any],
         data: list[Any],
-        callbacks: tuple[Callback, ...],
         unfinished: Unfinished | None,
     ) -> Unfinished:
         """Return the fit that begins or goes on; check that what is given again is the same."""
-        self.callbacks = callbacks
         if unfinished is not None:
-            unfinished.check(data, callbacks)
+            unfinished.check(data, self.callbacks)
             position = Position.restore(unfinished.position.export())
             return unfinished._replace(position=position)
         return Unfinished(kind, arguments, data, Position(), {}, ())
@@ -296,9 +294,7 @@ class Trainer(StepTrainer):
                 for callback in self.callbacks:
                     callback.on_fit_end(self)
                 self.steps.interrupts.check()
-            except Exception:
-                raise
-            except BaseException:  # Ctrl-C: the fit can be finished later
+            except (KeyboardInterrupt, SystemExit):  # the fit can be finished later
                 self._unfinished = self._present()
                 raise
             finally:
@@ -344,9 +340,9 @@ class Trainer(StepTrainer):
 
     def check_can_be_saved(self) -> None:
         """Raise what ``save`` would raise for a trainer that no file can hold."""
-        from pybp.training.checkpoints import check_trainer
+        from pybp.training.checkpoints import describe_trainer
 
-        check_trainer(self)
+        describe_trainer(self)
 
     @classmethod
     def resume(cls, path: str | os.PathLike[str], custom: Iterable[type] = ()) -> Self:
