@@ -195,4 +195,5 @@ inline constexpr std::ptrdiff_t kFewRows = 4;
 #include "tables/pool.h"
 #include "tables/recurrent.h"
 #include "tables/regularize.h"
+#include "tables/roof.h"
 #include "tables/update.h"

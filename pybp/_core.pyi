@@ -112,6 +112,9 @@ def num_threads() -> int:
 def set_num_threads(count: int) -> None:
     """Set how many threads share the work; ValueError if that is less than 1."""
 
+def cpu_quota(root: str = "") -> int:
+    """Return how many CPUs' time the control groups allow, rounded up; 0 without a limit."""
+
 def build_info() -> dict[str, Any]:
     """Return version, compiler, sanitize, openmp and isa_levels."""
 
@@ -127,3 +130,18 @@ def gemm(
 
 def vector_math(name: str, x: NDArray[Any]) -> NDArray[Any]:
     """Apply exp, expm1, log, log1p, tanh or sigmoid to a contiguous vector."""
+
+def roof_width(dtype: str) -> int:
+    """Return how many numbers ``roof_multiply_add`` holds in the registers of a core."""
+
+def roof_multiply_add(x: NDArray[Any], factor: float, addend: float, rounds: int) -> None:
+    """Repeat ``x = x * factor + addend`` in registers; x is (tasks, roof_width), a task a row."""
+
+def roof_sum(x: NDArray[Any], repeats: int) -> NDArray[Any]:
+    """Sum each row of x (tasks, count) so many times; return the totals (tasks,)."""
+
+def roof_copy(x: NDArray[Any], y: NDArray[Any], repeats: int) -> None:
+    """Copy the rows of x (tasks, count) to y so many times."""
+
+def empty_calls(count: int) -> None:
+    """Hand every thread a task that does nothing, so many times."""

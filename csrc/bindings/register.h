@@ -8,5 +8,6 @@ namespace pybp {
 void register_config(pybind11::module_& m);
 void register_executor(pybind11::module_& m);
 void register_kernels(pybind11::module_& m);
+void register_roof(pybind11::module_& m);
 
 }  // namespace pybp

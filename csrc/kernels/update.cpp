@@ -1,25 +1,26 @@
 // The optimiser steps of one ISA level: one pass over flat arrays.
+#include "sweep.h"
 #include "table.h"
 #include "vmath.h"
 
 namespace pybp {
 namespace {
 
-// The gradient with its decay; all plain SGD steps share it, so that they have the same bits.
-template <class T, class Scalars>
-V<T> decayed(V<T> g, V<T> weight, const Scalars& s) {
-    return g * s.sign + weight * s.weight_decay;
+template <class T, bool kDecays>
+void plain_sgd(const SGDStep<T>& step, T* w, const T* g, std::ptrdiff_t count) {
+    const SGDStep<T> s = step;
+    for_each_vector<T>(count, [&](std::ptrdiff_t i, auto head) {
+        const V<T> weight = load(w + i, head);
+        store(w + i, stepped<T, kDecays>(load(g + i, head), weight, s), head);
+    });
 }
 
 template <class T>
 void sgd(const SGDStep<T>& step, bool nesterov, T* w, const T* g, T* v, std::ptrdiff_t count) {
     const SGDStep<T> s = step;
     if (!v) {
-        for_each_vector<T>(count, [&](std::ptrdiff_t i, auto head) {
-            const V<T> weight = load(w + i, head);
-            store(w + i, weight - decayed<T>(load(g + i, head), weight, s) * s.lr, head);
-        });
-        return;
+        return s.weight_decay == T{0} ? plain_sgd<T, false>(s, w, g, count)
+                                      : plain_sgd<T, true>(s, w, g, count);
     }
     for_each_vector<T>(count, [&](std::ptrdiff_t i, auto head) {
         const V<T> weight = load(w + i, head);
@@ -31,29 +32,28 @@ void sgd(const SGDStep<T>& step, bool nesterov, T* w, const T* g, T* v, std::ptr
     });
 }
 
-template <class T>
-bool all_finite(const T* x, std::ptrdiff_t count) {
-    T zero = 0;
-    for (std::ptrdiff_t i = 0; i < count; ++i) zero += x[i] * T{0};
-    return zero == T{0};
-}
-
-template <class T>
-void sgd_outer(const SGDStep<T>& step, T* w, const T* x, const T* dy, std::ptrdiff_t in,
-               std::ptrdiff_t out) {
+template <class T, bool kDecays>
+void outer_rows(const SGDStep<T>& step, T* w, const T* x, const T* dy, std::ptrdiff_t in,
+                std::ptrdiff_t out) {
     const SGDStep<T> s = step;
     // 0 * dy is 0 for finite dy, and a step of 0 leaves a weight as it is.
-    const bool skip_zeros = s.weight_decay == T{0} && all_finite(dy, out);
+    const bool skip_zeros = !kDecays && all_finite(dy, out);
     for (std::ptrdiff_t i = 0; i < in; ++i) {
         const T input = x[i];
         if (input == T{0} && skip_zeros) continue;
         T* row = w + i * out;
         for_each_vector<T>(out, [&](std::ptrdiff_t j, auto head) {
             const V<T> weight = load(row + j, head);
-            const V<T> g = load(dy + j, head) * input;
-            store(row + j, weight - decayed<T>(g, weight, s) * s.lr, head);
+            store(row + j, stepped<T, kDecays>(load(dy + j, head) * input, weight, s), head);
         });
     }
+}
+
+template <class T>
+void sgd_outer(const SGDStep<T>& s, T* w, const T* x, const T* dy, std::ptrdiff_t in,
+               std::ptrdiff_t out) {
+    return s.weight_decay == T{0} ? outer_rows<T, false>(s, w, x, dy, in, out)
+                                  : outer_rows<T, true>(s, w, x, dy, in, out);
 }
 
 // What the steps with two running means share: the decay and the means. The weight changes by
@@ -187,6 +187,7 @@ template <class T>
 void fill(UpdateKernels<T>& table) {
     table.sgd = sgd<T>;
     table.sgd_outer = sgd_outer<T>;
+    table.sgd_sweep = sgd_sweep<T>;
     table.adam = adam<T>;
     table.nadam = nadam<T>;
     table.radam = radam<T>;

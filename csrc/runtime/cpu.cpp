@@ -1,5 +1,8 @@
 #include "cpu.h"
 
+#include <algorithm>
+#include <cmath>
+#include <fstream>
 #include <thread>
 
 #if defined(__x86_64__)
@@ -31,7 +34,72 @@ bool cpu_supports(const std::string& level) {
 #endif
 }
 
-int available_cpus() {
+namespace {
+
+// Version 2 writes "max 100000" or "150000 100000" into one file: microseconds of CPU time, for all
+// threads together, in a period of so many microseconds.
+double quota_of_version_2(const std::string& folder) {
+    std::ifstream file(folder + "/cpu.max");
+    double quota = 0;
+    double period = 0;
+    return file >> quota >> period && period > 0 ? quota / period : 0;
+}
+
+// Version 1 has a file for each, and a quota of -1 stands for none.
+double quota_of_version_1(const std::string& folder) {
+    std::ifstream quota_file(folder + "/cpu.cfs_quota_us");
+    std::ifstream period_file(folder + "/cpu.cfs_period_us");
+    double quota = 0;
+    double period = 0;
+    return quota_file >> quota && period_file >> period && period > 0 ? quota / period : 0;
+}
+
+// The smallest quota of a group and of those that hold it, 0 if none has one. A container may see
+// its own group as the root of the tree and still be told the path from outside: folders that are
+// not there have no quota.
+double smallest_quota(double (*quota_of)(const std::string&), const std::string& tree,
+                      std::string group) {
+    double smallest = 0;
+    for (;;) {
+        const double quota = quota_of(tree + group);
+        if (quota > 0 && (smallest == 0 || quota < smallest)) smallest = quota;
+        if (group.empty()) return smallest;
+        group.erase(group.rfind('/'));
+    }
+}
+
+bool names(const std::string& list, const std::string& name) {
+    return ("," + list + ",").find("," + name + ",") != std::string::npos;
+}
+
+}  // namespace
+
+int cpu_quota(const std::string& root) {
+    std::ifstream groups(root + "/proc/self/cgroup");
+    double smallest = 0;
+    for (std::string line; std::getline(groups, line);) {  // number:controllers:/path
+        const std::size_t first = line.find(':');
+        const std::size_t second = line.find(':', first + 1);
+        if (first == std::string::npos || second == std::string::npos) continue;
+        const std::string controllers = line.substr(first + 1, second - first - 1);
+        std::string group = line.substr(second + 1);
+        if (group.empty() || group.front() != '/') continue;
+        if (group == "/") group.clear();
+        double quota = 0;
+        if (controllers.empty()) {
+            quota = smallest_quota(quota_of_version_2, root + "/sys/fs/cgroup", group);
+        } else if (names(controllers, "cpu")) {
+            quota = smallest_quota(quota_of_version_1, root + "/sys/fs/cgroup/cpu", group);
+        }
+        if (quota > 0 && (smallest == 0 || quota < smallest)) smallest = quota;
+    }
+    constexpr double kMost = 1 << 20;
+    return static_cast<int>(std::ceil(std::min(smallest, kMost)));
+}
+
+namespace {
+
+int cpus_of_affinity() {
 #if defined(__linux__)
     cpu_set_t set;
     if (sched_getaffinity(0, sizeof(set), &set) == 0 && CPU_COUNT(&set) > 0) {
@@ -40,6 +108,14 @@ int available_cpus() {
 #endif
     const unsigned count = std::thread::hardware_concurrency();
     return count > 0 ? static_cast<int>(count) : 1;
+}
+
+}  // namespace
+
+int available_cpus() {
+    const int cpus = cpus_of_affinity();
+    const int quota = cpu_quota();
+    return quota > 0 ? std::min(cpus, quota) : cpus;
 }
 
 std::uint64_t floating_point_mode() {

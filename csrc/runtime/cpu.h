@@ -9,7 +9,11 @@ namespace pybp {
 // Whether the processor and the operating system support the named ISA level.
 bool cpu_supports(const std::string& level);
 
-// The number of CPUs this process may run on, at least 1.
+// The number of CPUs whose time the control groups of this process allow it, rounded up; 0 without
+// a limit. `root` stands before /proc/self/cgroup and /sys/fs/cgroup.
+int cpu_quota(const std::string& root = "");
+
+// The number of CPUs this process may run on, by its affinity and its quota, at least 1.
 int available_cpus();
 
 // The floating-point control word of this thread (MXCSR, FPCR), and the way to put it back.

@@ -27,6 +27,11 @@ struct DataArray {
     bool same_type = false;        // rows can be used in place
     bool contiguous = false;       // and so can any number of consecutive ones
 
+    // One row where it lies; null if it can't be used there.
+    const char* in_place(std::int64_t row) const {
+        return same_type ? source.base + row * source.row_stride : nullptr;
+    }
+
     // The rows [first, first + count), or those named in order, where an op can use them.
     // consecutive: whether order counts up by one.
     char* rows(Team& team, const std::int64_t* order, std::ptrdiff_t first, std::ptrdiff_t count,

@@ -21,6 +21,7 @@
 #include "run_recurrent.h"
 #include "run_regularize.h"
 #include "run_sequence.h"
+#include "run_sweep.h"
 #include "run_update.h"
 
 namespace pybp {
@@ -237,6 +238,15 @@ char* Executor::packed_base(Team& team, std::size_t index) const {
     return array.rows(team, packer.places(), 0, packer.packing().count(), packer.in_place());
 }
 
+// The row of the step behind this one, if both have one row and it can be used where it lies.
+const char* Executor::next_row(const Sweep& sweep, const RunArguments& arguments,
+                               std::ptrdiff_t step) const {
+    if (!sweep.first || step + 1 == arguments.steps) return nullptr;
+    const std::int64_t* starts = arguments.starts + step;
+    if (starts[1] - starts[0] != 1 || starts[2] - starts[1] != 1) return nullptr;
+    return data_[sweep.data].in_place(arguments.row(starts[1]));
+}
+
 // Where the ops of a loop find what they see at time step t.
 void Executor::set_views(std::size_t index, const Packing& packing, std::ptrdiff_t t) {
     for (const std::size_t v : needs_[index].views) {
@@ -295,6 +305,13 @@ void Executor::run_steps(const RunArguments& arguments, Host& host) {
     const FlushDenormals flush;
     const Kernels<T>& kernels = pybp::kernels<T>();
     Team& team = pybp::team();
+    const Team::Call call(team);
+    const bool checks = arguments.check_at > 0;
+    const auto begin = static_cast<std::size_t>(arguments.begin);
+    const auto middle = checks ? static_cast<std::size_t>(arguments.check_at) : begin;
+    const auto end = static_cast<std::size_t>(arguments.end);
+    const Sweep sweep = find_sweep(program_, begin, end);
+    bool swept = false;  // the first op has run along with the last one of the step before
     Clock::time_point polled = Clock::now();
     for (std::ptrdiff_t s = 0; s < arguments.steps; ++s) {
         pack(arguments, s);
@@ -307,11 +324,13 @@ void Executor::run_steps(const RunArguments& arguments, Host& host) {
             packers_.data(), bases_.data(),  arguments.hyper + s * arguments.hyper_columns,
             results,         arguments.seed, arguments.first_step + static_cast<std::uint64_t>(s),
             scratch_,        threads_,       caller};
-        const bool checks = arguments.check_at > 0;
-        const auto middle = static_cast<std::size_t>(checks ? arguments.check_at : arguments.begin);
-        run_ops(step, static_cast<std::size_t>(arguments.begin), middle);
+        const std::size_t first = begin + (swept ? 1 : 0);
+        run_ops(step, first, std::max(first, middle));
         if (checks && has_nan(results, arguments.result_columns)) return;
-        run_ops(step, middle, static_cast<std::size_t>(arguments.end));
+        const char* next = next_row(sweep, arguments, s);
+        run_ops(step, std::max(first, middle), next ? end - 1 : end);
+        if (next) run_sweep(sweep, step, reinterpret_cast<const T*>(next));
+        swept = next != nullptr;
         deliver(team);
         steps_done_.store(s + 1, std::memory_order_relaxed);
         if (s + 1 == arguments.steps) return;

@@ -10,6 +10,7 @@
 #include "host.h"
 #include "packing.h"
 #include "program.h"
+#include "sweep.h"
 
 namespace pybp {
 
@@ -98,6 +99,8 @@ class Executor {
     void set_bases(Team& team, const RunArguments& arguments, std::ptrdiff_t step);
     char* packed_base(Team& team, std::size_t index) const;
     void deliver(Team& team);
+    const char* next_row(const Sweep& sweep, const RunArguments& arguments,
+                         std::ptrdiff_t step) const;
     const Buffer& buffer_of(std::size_t data) const {
         return program_.buffers[static_cast<std::size_t>(program_.data[data].buffer)];
     }

@@ -29,6 +29,7 @@ namespace pybp {
     extern "C" void pybp_recurrent_##level(RecurrentKernels<float>*, RecurrentKernels<double>*); \
     extern "C" void pybp_regularize_##level(RegularizeKernels<float>*,                           \
                                             RegularizeKernels<double>*);                         \
+    extern "C" void pybp_roof_##level(RoofKernels<float>*, RoofKernels<double>*);                \
     extern "C" void pybp_update_##level(UpdateKernels<float>*, UpdateKernels<double>*);
 PYBP_EACH_LEVEL(PYBP_DECLARE)
 #undef PYBP_DECLARE
@@ -69,6 +70,7 @@ std::vector<Level>& levels() {
         pybp_norm_##level(&entry.single.norm, &entry.wide.norm);                      \
         pybp_recurrent_##level(&entry.single.recurrent, &entry.wide.recurrent);       \
         pybp_regularize_##level(&entry.single.regularize, &entry.wide.regularize);    \
+        pybp_roof_##level(&entry.single.roof, &entry.wide.roof);                      \
         pybp_update_##level(&entry.single.update, &entry.wide.update);                \
         list.push_back(entry);                                                        \
     }

@@ -19,6 +19,7 @@ struct Kernels {
     NormKernels<T> norm;
     RecurrentKernels<T> recurrent;
     RegularizeKernels<T> regularize;
+    RoofKernels<T> roof;
     UpdateKernels<T> update;
 };
 

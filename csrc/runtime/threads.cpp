@@ -1,5 +1,6 @@
 #include "threads.h"
 
+#include <algorithm>
 #include <cstdlib>
 #include <mutex>
 #include <stdexcept>
@@ -46,8 +47,11 @@ int first_size() {
     if (const char* shared = std::getenv("OMP_NUM_THREADS"); shared && *shared) {
         if (const int size = positive(shared)) return size;
     }
-    return available_cpus() < Team::kMaxThreads ? available_cpus() : Team::kMaxThreads;
+    return std::min(available_cpus(), Team::kMaxThreads);
 }
+
+thread_local bool inside_task = false;
+thread_local int calls_of_thread = 0;  // native calls, one inside the other
 
 }  // namespace
 
@@ -56,21 +60,17 @@ int first_size() {
 struct Team::State {
     std::mutex busy;  // one call at a time uses the threads
     std::atomic<int> size{first_size()};
+    std::atomic<int> calls{0};  // threads that are in native calls
 };
-
-namespace {
-thread_local bool inside_task = false;
-}
 
 void Team::run(std::ptrdiff_t count, Task task, const void* context) {
     State& state = *state_;
     std::unique_lock<std::mutex> mine(state.busy, std::defer_lock);
-    const int size = state.size.load(std::memory_order_relaxed);
-    if (inside_task || size == 1 || count <= 1 || !mine.try_lock()) {
+    const int members = 1 + helpers(count);
+    if (inside_task || members == 1 || !mine.try_lock()) {
         return run_serially(count, task, context);
     }
     const std::uint64_t mode = floating_point_mode();
-    const int members = count < size ? static_cast<int>(count) : size;
 #pragma omp parallel num_threads(members)
     {
         const std::uint64_t before = floating_point_mode();
@@ -86,8 +86,6 @@ void Team::run(std::ptrdiff_t count, Task task, const void* context) {
 #else
 
 namespace {
-
-thread_local bool inside_task = false;
 
 void pause() {
 #if defined(__x86_64__)
@@ -126,9 +124,11 @@ struct Job {
 struct Team::State {
     std::mutex busy;  // one call at a time uses the workers
     std::atomic<int> size{first_size()};
+    std::atomic<int> calls{0};  // threads that are in native calls
 
     // Each line of cache changes hands once: this one on the way to the workers, ...
     alignas(64) Job job;
+    std::atomic<int> helpers{0};  // the workers 1 ... helpers take part in the job
     std::atomic<std::uint64_t> ticket{0};
     // ... this one on the way back.
     alignas(64) std::atomic<std::ptrdiff_t> unfinished{0};
@@ -148,7 +148,7 @@ struct Team::State {
     void report();
     std::uint64_t wait_for_job(std::uint64_t seen);
     void wait_for_workers();
-    void work(std::uint64_t seen);
+    void work(int member, std::uint64_t seen);
 };
 
 void Team::State::start() {
@@ -157,7 +157,7 @@ void Team::State::start() {
     const std::uint64_t seen = ticket.load() >> kTaskBits;
     for (int member = 1; member < members; ++member) {
         try {
-            workers.emplace_back([this, seen] { work(seen); });
+            workers.emplace_back([this, member, seen] { work(member, seen); });
         } catch (const std::exception&) {
             return;  // no more threads to be had: those that started share the work
         }
@@ -226,11 +226,13 @@ void Team::State::wait_for_workers() {
     sleeping_caller.store(false);
 }
 
-void Team::State::work(std::uint64_t seen) {
+void Team::State::work(int member, std::uint64_t seen) {
     inside_task = true;
     for (;;) {
         seen = wait_for_job(seen);
         if (stop.load()) return;
+        // Of an older job or a newer one, if this worker is late: one more or one less takes part.
+        if (member > helpers.load(std::memory_order_relaxed)) continue;
         for (std::ptrdiff_t i = take(seen); i >= 0; i = take(seen)) {
             set_floating_point_mode(job.mode);
             job.task(job.context, i);
@@ -242,11 +244,13 @@ void Team::State::work(std::uint64_t seen) {
 void Team::run(std::ptrdiff_t count, Task task, const void* context) {
     State& state = *state_;
     std::unique_lock<std::mutex> mine(state.busy, std::defer_lock);
-    if (inside_task || count <= 1 || count > static_cast<std::ptrdiff_t>(kMostTasks) ||
-        state.size.load(std::memory_order_relaxed) == 1 || !mine.try_lock()) {
+    const int others = helpers(count);
+    if (inside_task || others == 0 || count > static_cast<std::ptrdiff_t>(kMostTasks) ||
+        !mine.try_lock()) {
         return run_serially(count, task, context);
     }
     if (state.workers.empty()) state.start();
+    state.helpers.store(others, std::memory_order_relaxed);
     state.job = Job{count, task, context, floating_point_mode()};
     state.unfinished.store(count, std::memory_order_relaxed);
     const std::uint64_t number = state.publish(count);
@@ -264,6 +268,20 @@ void Team::run(std::ptrdiff_t count, Task task, const void* context) {
 Team::Team() : state_(new State) {}
 
 int Team::size() const { return state_->size; }
+
+int Team::helpers(std::ptrdiff_t count) const {
+    const int callers = std::max(state_->calls.load(std::memory_order_relaxed), 1);
+    const std::ptrdiff_t idle = state_->size.load(std::memory_order_relaxed) - callers;
+    return static_cast<int>(std::max<std::ptrdiff_t>(std::min(idle, count - 1), 0));
+}
+
+Team::Call::Call(Team& team) : team_(team) {
+    if (calls_of_thread++ == 0) team_.state_->calls.fetch_add(1, std::memory_order_relaxed);
+}
+
+Team::Call::~Call() {
+    if (--calls_of_thread == 0) team_.state_->calls.fetch_sub(1, std::memory_order_relaxed);
+}
 
 void Team::set_size(int size) {
     if (size < 1 || size > kMaxThreads) {
@@ -286,6 +304,7 @@ void Team::forget_threads() {
 #endif
     state_ = new State;
     state_->size = size;
+    state_->calls = calls_of_thread > 0 ? 1 : 0;  // no other thread has come along
 }
 
 namespace {

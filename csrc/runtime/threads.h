@@ -9,6 +9,9 @@
 // If the team is busy with another thread's call, or the call comes from inside a task, the caller
 // runs all tasks itself. Workers start on first use, spin for a moment and then sleep; a forked
 // child starts a fresh team. Workers take over the caller's floating-point mode.
+//
+// Threads that are in native calls at the same time, each under a Team::Call, share the team: with
+// every caller a worker less takes part, so that no more threads work than the team has.
 #pragma once
 
 #include <cstddef>
@@ -36,6 +39,18 @@ class Team {
             &f);
     }
 
+    // While it lives, this thread is in a native call. One inside another counts once.
+    class Call {
+      public:
+        explicit Call(Team& team);
+        ~Call();
+        Call(const Call&) = delete;
+        Call& operator=(const Call&) = delete;
+
+      private:
+        Team& team_;
+    };
+
     // The number of threads that share the work, the caller included.
     int size() const;
     // Throws std::invalid_argument unless 1 <= size <= kMaxThreads.
@@ -52,12 +67,14 @@ class Team {
 
     Team();
     void run(std::ptrdiff_t count, Task task, const void* context);
+    // How many threads may help the caller with `count` tasks.
+    int helpers(std::ptrdiff_t count) const;
 
     State* state_;
 };
 
-// The team of this process. Its first size: PYBP_NUM_THREADS, else OMP_NUM_THREADS, else the CPUs
-// this process may run on. Throws std::runtime_error if PYBP_NUM_THREADS is not a positive number.
+// The team of this process. Its first size: PYBP_NUM_THREADS, else OMP_NUM_THREADS, else
+// available_cpus(). Throws std::runtime_error if PYBP_NUM_THREADS is not a positive number.
 Team& team();
 
 void set_num_threads(int count);
