@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import mmap
 import os
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +20,7 @@ else:
 
 FLOAT_TYPES: dict[str, type[np.floating[Any]]] = {"float32": np.float32, "float64": np.float64}
 INTEGER_TYPES: dict[str, type[np.integer[Any]]] = {"int32": np.int32, "uint8": np.uint8}
+_FEW = 32  # numbers that Python compares sooner than a call to NumPy returns
 
 
 def each_once(array: Array) -> Array:
@@ -25,6 +28,15 @@ def each_once(array: Array) -> Array:
     if 0 not in array.strides:
         return array
     return array[tuple(slice(1) if step == 0 else slice(None) for step in array.strides)]
+
+
+def extremes(array: Array) -> tuple[Any, Any]:
+    """Return the least and the largest number of an array that has some."""
+    if array.size <= _FEW:
+        numbers = array.ravel().tolist()
+        return min(numbers), max(numbers)
+    distinct = each_once(array)
+    return distinct.min(), distinct.max()
 
 
 def element_type(kind: str, float_type: str) -> type[np.generic]:
@@ -54,8 +66,16 @@ def _memory() -> int:
 _MEMORY = _memory()
 
 
+_HAS_HUGE_PAGES = hasattr(mmap, "MADV_HUGEPAGE")
+_HUGE_PAGE = 2 << 20
+_HUGE_FROM = 4 << 20  # bytes of an array from which on huge pages are asked for
+
+
 def aligned_empty(size: int, dtype: Any) -> Array:
-    """Return an uninitialised 1-D array whose data begin at a multiple of 64 bytes.
+    """Return a 1-D array, not set to anything, whose data begin at a multiple of 64 bytes.
+
+    From 4 MiB on the data begin at a multiple of 2 MiB, and on Linux huge pages are asked for: they
+    are there if the system's setting is "madvise" or "always".
 
     Raises
     ------
@@ -79,7 +99,22 @@ def _aligned(make: Any, size: int, dtype: Any) -> Array:
         raise MemoryError(
             f"{bytes_wanted / 2**30:.3g} GiB are needed, the machine has {_MEMORY / 2**30:.3g} GiB"
         )
-    raw = make(bytes_wanted + 64, np.uint8)
-    start = -raw.__array_interface__["data"][0] % 64
-    aligned: Array = raw[start : start + bytes_wanted].view(dtype)
-    return aligned
+    if bytes_wanted >= _HUGE_FROM and _HAS_HUGE_PAGES:
+        return _cut(_mapped(bytes_wanted + _HUGE_PAGE), bytes_wanted, _HUGE_PAGE).view(dtype)
+    return _cut(make(bytes_wanted + 64, np.uint8), bytes_wanted, 64).view(dtype)
+
+
+def _mapped(size: int) -> Array:
+    """Return bytes that are 0, on huge pages; NumPy would let the array begin within one."""
+    try:
+        memory = mmap.mmap(-1, size, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
+    except OSError as error:
+        raise MemoryError(f"{size / 2**30:.3g} GiB can't be had: {error}") from error
+    with contextlib.suppress(OSError):  # a kernel built without them
+        memory.madvise(mmap.MADV_HUGEPAGE)
+    return np.frombuffer(memory, np.uint8)
+
+
+def _cut(raw: Array, size: int, alignment: int) -> Array:
+    start = -raw.__array_interface__["data"][0] % alignment
+    return raw[start : start + size]

@@ -112,7 +112,7 @@ def take_batch(intake: Intake, x: Any, lengths: Any, dtype: str) -> Batch:
     if count == 1 and intake.ports[0].packing is None and lengths is None:
         array, _ = _take_one(intake.ports[0], x, None, "x", empty=False)
         if intake.id_counts[0]:
-            _check_ids(array, None, intake.id_counts[0], "x")
+            check_ids(array, None, intake.id_counts[0], "x")
         return Batch(len(array), [inputs.ready(array, dtype)], ())
     given = _each(x, intake.names, "x") if count > 1 else (x,)
     own = _each(lengths, intake.names, "lengths") if count > 1 else (lengths,)
@@ -123,7 +123,7 @@ def take_batch(intake: Intake, x: Any, lengths: Any, dtype: str) -> Batch:
         name = "x" if count == 1 else f"input {intake.names[k]}"
         array, layout = _take_one(port, given[k], own[k], name, empty=intake.bags[k])
         if intake.id_counts[k]:
-            _check_ids(array, layout, intake.id_counts[k], name)
+            check_ids(array, layout, intake.id_counts[k], name)
         n = len(array) if layout is None else len(layout.first)
         if k and n != rows:
             raise ValueError(f"the inputs have {rows} and {n} rows")
@@ -194,11 +194,11 @@ def _check_kind(array: Rows, port: Port, name: str) -> None:
         raise TypeError(f"{name} must hold ids, whole numbers, got the dtype {array.dtype}")
 
 
-def _check_ids(array: Rows, layout: Layout | None, count: int, name: str) -> None:
+def check_ids(array: Rows, layout: Layout | None, count: int, name: str) -> None:
     """Refuse ids that no table has, where they count."""
     if isinstance(array, Source):
         for block in array.blocks():
-            _check_ids(block, None, count, name)
+            check_ids(block, None, count, name)
         return
     if layout is not None and layout.steps and int(layout.length.min()) < layout.steps:
         array = array[layout.packing().places(layout.first)]

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from pybp.arrays import Array, each_once
+from pybp.arrays import Array, extremes
 from pybp.losses.base import Loss, Operands, Target
 from pybp.program.ops import BCEWithLogitsLoss, DistributionLoss, LabelLoss, Shape
 from pybp.program.ops import Loss as LossOp
@@ -91,8 +91,8 @@ class _Classes(Loss):
 
     def _labels(self, y: Array, shape: Shape) -> Target:
         classes = shape[-1]
-        distinct = each_once(y)
-        if distinct.min() >= 0 and distinct.max() < classes:
+        least, most = extremes(y)
+        if least >= 0 and most < classes:
             return Target(shape[:-1], "int32")
         wrong = ((y < 0) | (y >= classes)) & (y != self.ignore_index)
         if wrong.any():

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Sequence
-from typing import Any, NamedTuple, Self
+from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
 from pybp import backends
 from pybp.arrays import FLOAT_TYPES, check_dtype
@@ -19,11 +19,18 @@ from pybp.nets.carried import Carried
 from pybp.nets.parameters import GradientArrays, NamedArrays, Some
 from pybp.nets.programs import Bound, GradientProgram, Recipe, Wanted, probe
 from pybp.nets.state import State
+from pybp.nets.training_lock import TrainingLock
 from pybp.nets.update_programs import Parts
 from pybp.program.builder import Port
 from pybp.program.program import Program
 
-_TRANSIENT = ("_made", "_pending", "_bound", "_gradient_names", "_lock", "_training", "_owner")
+if TYPE_CHECKING:
+    from pybp.nets.repeated import RepeatedPredict
+
+_TRANSIENT = (
+    *("_made", "_pending", "_bound", "_gradient_names", "_predicted", "_lock", "_training"),
+    "_owner",
+)
 
 
 class Made(NamedTuple):
@@ -61,8 +68,9 @@ class Built:
         self._pending: HandPass | None = None
         self._bound: dict[tuple[str, str], Bound] = {}
         self._gradient_names: dict[bool, GradientProgram] = {}
+        self._predicted: RepeatedPredict | None = None  # what the last predict has found out
         self._lock = threading.RLock()  # one call at a time uses the workspaces
-        self._training = threading.Lock()
+        self._training = TrainingLock()
         self._owner: Built | None = None  # the net whose arrays this one uses
 
     def __getstate__(self) -> dict[str, Any]:

@@ -137,7 +137,7 @@ class State:
 
         The state goes on while the class stays the same; another class starts at zero.
         """
-        name = type(optimizer).__name__
+        name = optimizer.__class__.__name__
         goes_on = self.optimizer == name
         hyper = self._scalars(optimizer, self.updates if goes_on else 0, steps)
         if not goes_on:

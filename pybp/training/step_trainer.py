@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from pybp.arrays import Array
 from pybp.by_name import resolve
 from pybp.callbacks import Callback
 from pybp.losses import Loss
@@ -17,6 +18,7 @@ from pybp.optimizers import OPTIMIZERS, Optimizer
 from pybp.program.program import Program
 from pybp.training.evaluation import Evaluator, Examples
 from pybp.training.fitting import History
+from pybp.training.repeated import RepeatedStep
 from pybp.training.steps import Steps
 
 
@@ -120,15 +122,25 @@ class StepTrainer:
         FloatingPointError
             When the loss is NaN; the parameters stay as they are.
         """
-        examples = Examples(self.net, self.objective, x, y, sample_weight, lengths)
-        starts = np.array([0, examples.rows])
+        given = (x, y, sample_weight, lengths)
         with self.net.training_alone():
-            results = self.steps.run(
-                examples, None, starts, examples.rows, keep_grads=self.keep_grads
-            )
+            known = self.steps.known
+            if known is not None and known.fits(*given):
+                results = known.run(x, y)
+            else:
+                results = self._first_step(given)
+        return self.objective.loss_of(results[0])
+
+    def _first_step(self, given: tuple[Any, Any, Any, Any]) -> Array:
+        """Train on a batch about which nothing is known yet; return the results of the step."""
+        examples = Examples(self.net, self.objective, *given)
+        starts = np.array([0, examples.rows])
+        results = self.steps.run(examples, None, starts, examples.rows, keep_grads=self.keep_grads)
         if self.rules.accumulate > 1:
             self._last = (examples, examples.rows)
-        return self.objective.loss_of(results[0])
+        elif not self.keep_grads:
+            self.steps.known = RepeatedStep.of(self.steps, examples, *given)
+        return results
 
     def flush(self) -> None:
         """Update from the gradients of earlier steps that wait for others (``accumulate=``)."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -24,6 +25,9 @@ from pybp.training.interrupts import Interrupts
 from pybp.training.nan_report import nan_error
 from pybp.training.problem import BatchProblem
 
+if TYPE_CHECKING:
+    from pybp.training.repeated import RepeatedStep
+
 
 class Steps:
     """Runs training steps of one net, objective, optimiser and set of rules.
@@ -39,12 +43,14 @@ class Steps:
     ) -> None:
         self.net, self.objective, self.rules = net, objective, rules
         self.interrupts = Interrupts()
+        self.known: RepeatedStep | None = None  # what the last single step has found out
         self.use(optimizer)
         self._bound: dict[tuple[object, ...], Bound] = {}
 
     def use(self, optimizer: Optimizer) -> None:
         """Train by this optimiser from now on; one that differs in the rate binds nothing anew."""
         self.optimizer = optimizer
+        self.known = None
         self._update = None if optimizer.needs_loss else optimizer
         self._kind = None if self._update is None else repr(optimizer.op("", ""))
 
