@@ -4,7 +4,7 @@ PYTHON ?= python3
 # -P keeps this folder off Python's path: its pybp/ is the source, without the compiled modules.
 PYTEST ?= $(PYTHON) -P -m pytest
 BENCHMARK_OUT ?= build/benchmarks.json
-CXX_SOURCES = $(shell find csrc -name '*.cpp' -o -name '*.h')
+CXX_SOURCES = $(shell find csrc tests -name '*.cpp' -o -name '*.h')
 
 comma := ,
 NATIVE_TESTS = tests/backends tests/kernels
@@ -15,7 +15,7 @@ SANITIZED_TESTS = $(NATIVE_TESTS) --capture=sys
 # libstdc++ with it: the sanitizer looks up the functions that throw exceptions when it starts.
 library = $(shell $(or $(CXX),c++) -print-file-name=$(1))
 
-.PHONY: install test lint format bench asan tsan openmp clean
+.PHONY: install test lint format bench asan tsan openmp neon clean
 
 install:  ## build the package and install it with what the tests need
 	$(PYTHON) -m pip install ".[test]"
@@ -63,6 +63,9 @@ tsan:  ## native tests under the thread sanitizer
 openmp:  ## the thread tests with OpenMP supplying the threads
 	$(call variant,openmp,PYBP_OPENMP=ON)
 	build/openmp/bin/pytest $(THREAD_TESTS)
+
+neon:  ## the kernels for AArch64, cross-compiled and run under an emulator
+	$(PYTEST) tests/kernels/test_neon.py
 
 clean:  ## everything that was built here
 	rm -rf build

@@ -182,6 +182,11 @@ struct GemmKernels {
     void (*pack_b)(const T* b, std::ptrdiff_t stride, bool transposed, std::ptrdiff_t k,
                    std::ptrdiff_t n, T* packed);
 
+    // packed[l * rows + i] = a[l * stride + i]: 1 <= rows <= this->rows columns of a [k, rows] side
+    // by side, as a tile reads them.
+    void (*pack_a)(const T* a, std::ptrdiff_t stride, std::ptrdiff_t k, std::ptrdiff_t rows,
+                   T* packed);
+
     std::ptrdiff_t height(std::ptrdiff_t n) const { return n <= narrow ? narrow_rows : rows; }
 };
 
@@ -191,6 +196,7 @@ inline constexpr std::ptrdiff_t kFewRows = 4;
 
 #include "tables/depthwise.h"
 #include "tables/embedding.h"
+#include "tables/lanes.h"
 #include "tables/norm.h"
 #include "tables/pool.h"
 #include "tables/recurrent.h"

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib
 import platform
 import sys
 from types import ModuleType
+from typing import Any
 
 import numpy as np
 
@@ -24,7 +26,8 @@ def set_num_threads(threads: int) -> None:
     """Set how many threads native calls use, from the next call on.
 
     Results don't depend on it, to the last bit. The start is ``PYBP_NUM_THREADS``, or
-    ``OMP_NUM_THREADS``, or the number of CPUs that this process may use.
+    ``OMP_NUM_THREADS``, or the number of CPUs that this process may use by its affinity and the
+    CPU quota of its control group. Calls of several threads at the same time share the threads.
 
     Raises
     ------
@@ -41,6 +44,45 @@ def num_threads() -> int:
     """Return how many threads native calls use (1 where only NumPy works)."""
     core = _core()
     return 1 if core is None else int(core.num_threads())
+
+
+def register_threadpoolctl() -> None:
+    """Let threadpoolctl see and limit the threads of native calls.
+
+    ``threadpool_limits(limits=1)`` then holds for pybp too; its ``user_api`` is "pybp". The import
+    of pybp does this itself where threadpoolctl has been imported before. A second call changes
+    nothing.
+
+    Raises
+    ------
+    ImportError
+        Without threadpoolctl 3.2 or newer.
+    """
+    try:
+        module: Any = importlib.import_module("threadpoolctl")
+        register, known = module.register, module.LibController.__subclasses__()
+    except (ImportError, AttributeError) as error:
+        raise ImportError(
+            "register_threadpoolctl needs threadpoolctl >= 3.2: pip install threadpoolctl"
+        ) from error
+    if "pybp" in (controller.user_api for controller in known):
+        return
+
+    class PybpController(module.LibController):  # type: ignore[misc]
+        user_api = internal_api = "pybp"
+        filename_prefixes = ("_core",)
+        check_symbols = ("pybp_num_threads",)  # others have a "_core" as well
+
+        def get_num_threads(self) -> int:
+            return int(self.dynlib.pybp_num_threads())
+
+        def set_num_threads(self, threads: int) -> None:
+            self.dynlib.pybp_set_num_threads(threads)
+
+        def get_version(self) -> str:
+            return __version__
+
+    register(PybpController)
 
 
 def show_config() -> None:
@@ -64,3 +106,8 @@ def show_config() -> None:
     width = max(map(len, lines))
     for name, value in lines.items():
         print(f"{name:<{width}}  {value}")
+
+
+if "threadpoolctl" in sys.modules:
+    with contextlib.suppress(ImportError):  # where it is an old one
+        register_threadpoolctl()

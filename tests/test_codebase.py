@@ -22,7 +22,7 @@ FOUNDATION = {"record", "random", "arrays", "by_name"}
 DESCRIPTIONS = {"layers", "activations", "losses", "optimizers", "schedules", "initializers"}
 DESCRIPTIONS |= {"metrics"}
 OUTSIDE_THE_CORE = {"text", "interop", "plot", "explanation", "seq2seq", "datasets", "augment"}
-OUTSIDE_THE_CORE |= {"functional", "gradient_check"}
+OUTSIDE_THE_CORE |= {"functional", "gradient_check", "bench"}
 ABOVE_NETS = {"__init__", "training", "files"} | OUTSIDE_THE_CORE
 # Who may import whom, from the bottom to the top: a part imports those above it in this list.
 PARTS = {

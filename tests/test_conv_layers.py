@@ -307,6 +307,19 @@ def test_fused_activations_have_the_numbers_of_those_that_stand_alone(backend: s
         assert y.tobytes() == alone.predict(x).reshape(y.shape).tobytes()
 
 
+@pytest.mark.parametrize("channels", [1, 6, 12, 13])
+def test_an_image_has_the_same_bits_alone_as_among_others(channels: int, backend: str) -> None:
+    """Few channels of many images are computed with an image in each lane of a vector."""
+    x = RNG.normal(size=(37, 9, 7, 8)).astype(np.float32)
+    net = _net(bp.Conv2d(channels, (4, 3), padding=((3, 2), (1, 2))), bp.ReLU()).build((9, 7, 8))
+    y = net.forward(x, training=True)
+    dy = RNG.normal(size=y.shape).astype(np.float32)
+    dx = net.backward(dy)
+    for i in (0, 7, 16, 36):
+        assert net.forward(x[i : i + 1], training=True).tobytes() == y[i].tobytes()
+        assert net.backward(dy[i : i + 1]).tobytes() == dx[i].tobytes()
+
+
 @pytest.mark.parametrize("padding", ["same", "valid", 2, ((0, 1), (2, 0))])
 def test_filters_act_on_each_channel(padding: object, backend: str) -> None:
     image, kernel = RNG.normal(size=(7, 6, 3)), RNG.normal(size=(3, 2))

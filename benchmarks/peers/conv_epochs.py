@@ -20,11 +20,11 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
-from conv_cases import LAYOUTS
-from turns import set_threads
+from peer_pytorch import set_threads
+from torch_nets import torch_module
+from torch_sides import LAYOUTS
 
 import pybp as bp
-from pybp.interop.torch import state_dict
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 CLASSES, CHECKED, TOLERANCE, PAUSE = 10, 4, 1e-3, 0.02
@@ -51,60 +51,6 @@ def load(name: str) -> Any:
     spec = importlib.util.spec_from_file_location(name, EXAMPLES / f"{name}.py")
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
-    return module
-
-
-def torch_layer(nn: Any, layer: Any, state: dict[str, Any], path: str, dropout: float) -> Any:
-    """Return PyTorch's module for a layer; the identity for what ``merge`` does."""
-    weight = state.get(f"{path}.weight")
-    kind = type(layer).__name__
-    if kind == "Conv2d":
-        out, channels, *kernel = weight.shape
-        arguments = {"stride": layer.stride, "padding": layer.padding, "bias": layer.bias}
-        return nn.Conv2d(channels, out, kernel, **arguments)
-    if kind == "BatchNorm":
-        size = state[f"{path}.running_mean"].shape[0]
-        return nn.BatchNorm2d(size, layer.eps, layer.momentum, affine=layer.affine)
-    make = {
-        "Linear": lambda: nn.Linear(weight.shape[1], weight.shape[0]),
-        "MaxPool2d": lambda: nn.MaxPool2d(layer.kernel_size),
-        "Dropout": lambda: nn.Dropout(layer.p * dropout),
-        "ReLU": lambda: nn.ReLU(inplace=True),
-        "Flatten": nn.Flatten,
-    }
-    return make.get(kind, nn.Identity)()
-
-
-def merge(layer: Any, values: list[Any]) -> Any:
-    """Return what the layers without a module make of values."""
-    if isinstance(layer, bp.Add):
-        return values[0] + values[1]
-    return values[0].mean((2, 3)) if isinstance(layer, bp.GlobalAvgPool2d) else values[0]
-
-
-def torch_module(net: Any, *, dropout: bool) -> Any:
-    """Return a net's graph as a PyTorch module, with the same weights."""
-    from torch import nn
-
-    state = state_dict(net, tensors=True)
-
-    class Module(nn.Module):
-        def __init__(self) -> None:
-            super().__init__()
-            for node in net.graph.nodes:
-                made = torch_layer(nn, node.layer, state, node.path, float(dropout))
-                self.add_module(node.path, made)
-
-        def forward(self, x: Any) -> Any:
-            values: list[Any] = []
-            for node in net.graph.nodes:
-                read = [x if index < 0 else values[index] for index in node.inputs]
-                values.append(getattr(self, node.path)(merge(node.layer, read)))
-            return values[-1]
-
-    module = Module()
-    known = module.state_dict()
-    module.load_state_dict({key: value for key, value in state.items() if key in known})
     return module
 
 
@@ -227,6 +173,7 @@ def main() -> None:
     options = parser.parse_args()
     print(f"{'example':<14}{'threads':>8}{'pybp s':>10}{'PyTorch s':>11}{'ratio':>8}  layout")
     for threads in map(int, options.threads.split(",")):
+        bp.set_num_threads(threads)
         set_threads(threads)
         for name in options.only.split(","):
             mine, theirs, ratio, layout = compare(name, RUNS[name], options.rounds)

@@ -1,15 +1,16 @@
 """Peak memory of one step: pybp's workspaces, and what processes of both libraries grow by.
 
-    python benchmarks/peers/peak_memory.py letter side threads
+    python benchmarks/peers/peak_memory.py [--only f,g] [--threads 1,2]
 
-runs one call of a workload and prints what was found as JSON; ``table`` starts such a process for
-each figure. The side is "pybp", "NCHW" or "channels_last". The library is imported and woken up,
-net and data are built, and free memory goes back to the system; then the peak is set back to what
-is resident, so that the growth is the peak of that one call. Linux only.
+Each figure comes from a process of its own, which does one call of a workload (--side pybp, NCHW or
+channels_last is such a process). The library is imported and woken up, net and data are built, and
+free memory goes back to the system; then the peak is set back to what is resident, so that the
+growth is the peak of that one call. Linux only.
 """
 
 from __future__ import annotations
 
+import argparse
 import ctypes
 import gc
 import json
@@ -17,13 +18,28 @@ import re
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
-from conv_cases import LAYOUTS, WORKLOADS, PybpSide, TorchSide, Workload, small
-from turns import set_threads
+import peer_pytorch
+from torch_sides import LAYOUTS, NetSide, Setting
 
 import pybp as bp
+from pybp.bench.own import PybpSide
+from pybp.bench.workloads import WORKLOADS, Workload
 
 MIB = 2**20
+IMAGES = {work.name: work for work in WORKLOADS if len(work.shape) == 3}
+
+
+def small(workload: Workload) -> Workload:
+    """Return a workload with the same kinds of layers that is done at once: it wakes a library."""
+    if workload.way == "gradients":
+        return workload._replace(layers=lambda: [bp.Conv2d(4, 3)], shape=(8, 8, 4), rows=1)
+
+    def layers() -> list[bp.layers.Layer]:
+        return [bp.Conv2d(4, 3), bp.ReLU(), bp.MaxPool2d(2), bp.Flatten(), bp.Linear(10)]
+
+    return workload._replace(layers=layers, shape=(8, 8, 1), rows=1)
 
 
 def _resident(field: str) -> int:
@@ -34,10 +50,10 @@ def _resident(field: str) -> int:
     return 1024 * int(found[1])
 
 
-def _make(workload: Workload, side: str) -> PybpSide | TorchSide:
+def _make(workload: Workload, side: str) -> PybpSide | NetSide:
     if side == "pybp":
         return PybpSide(workload)
-    return TorchSide(workload, side, workload.updates[0])
+    return NetSide(workload, Setting("fused" if workload.optimizer else "", side))
 
 
 def measure(workload: Workload, side: str) -> dict[str, int]:
@@ -54,17 +70,26 @@ def measure(workload: Workload, side: str) -> dict[str, int]:
     found = {"growth": _resident("VmHWM") - before}
     if isinstance(worker, PybpSide):
         parameters = worker.net.params.flat.nbytes
-        states = len(worker.optimizer.state_names()) if worker.optimizer else 0
-        executors = worker.executors()
+        optimizer = workload.optimizer
+        states = len(optimizer.state_names()) if optimizer is not None else 0
+        executors = _executors(worker)
         found["workspace"] = sum(executor._work.nbytes for executor in executors)
         found["scratch"] = sum(executor._core.scratch_bytes for executor in executors)
-        found["gradients"] = 0 if worker.kind == "predict" else parameters
+        found["gradients"] = 0 if workload.way == "predict" else parameters
         found["state"] = states * parameters
     return found
 
 
+def _executors(side: PybpSide) -> list[Any]:
+    """Return the native executors that are bound."""
+    bound = [*side.net._bound.values()]
+    bound += side.trainer.steps._bound.values() if side.workload.way == "step" else []
+    return [one.executor for one in bound]
+
+
 def _in_a_process(workload: Workload, side: str, threads: int) -> dict[str, int]:
-    command = [sys.executable, __file__, workload.letter, side, str(threads)]
+    options = f"--only={workload.name}", f"--side={side}", f"--threads={threads}"
+    command = [sys.executable, __file__, *options]
     done = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True)
     found: dict[str, int] = json.loads(done.stdout)
     return found
@@ -78,7 +103,7 @@ def table(workloads: list[Workload], threads: list[int]) -> None:
         "gradients and state;\npybp's gradients exist before the call and are added."
     )
     print(
-        f"{'':<3} {'workload':<46} {'threads':>7} {'workspace':>9} {'scratch':>8} {'gradients':>9} "
+        f"{'':<6} {'workload':<46} {'threads':>7} {'workspace':>9} {'scratch':>8} {'gradients':>9} "
         f"{'state':>6} {'pybp growth':>11} {'NCHW growth':>11} {'channels_last growth':>20}"
     )
     for count in threads:
@@ -93,13 +118,29 @@ def table(workloads: list[Workload], threads: list[int]) -> None:
                 f"{figure / MIB:>{width}.2f}"
                 for figure, width in zip(figures + growths, widths, strict=True)
             )
-            print(f"{workload.letter:<3} {workload.title:<46} {count:>7}", *cells, flush=True)
+            print(f"{workload.name:<6} {workload.title:<46} {count:>7}", *cells, flush=True)
+
+
+def main() -> None:
+    """Print the table, or measure one side in this process."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--only", default=",".join(IMAGES), help=f"some of {', '.join(IMAGES)}")
+    parser.add_argument("--threads", default="1,2")
+    parser.add_argument("--side", choices=("pybp", *LAYOUTS), help="measure it here, print JSON")
+    options = parser.parse_args()
+    names = options.only.split(",")
+    if not set(names) <= set(IMAGES):
+        parser.error(f"--only takes some of {', '.join(IMAGES)}, got {options.only}")
+    workloads = [IMAGES[name] for name in names]
+    threads = [int(count) for count in options.threads.split(",")]
+    if options.side is None:
+        table(workloads, threads)
+        return
+    bp.set_num_threads(threads[0])
+    if options.side != "pybp":  # else without an import of PyTorch
+        peer_pytorch.set_threads(threads[0])
+    print(json.dumps(measure(workloads[0], options.side)))
 
 
 if __name__ == "__main__":
-    letter, side, threads = sys.argv[1:]
-    if side == "pybp":
-        bp.set_num_threads(int(threads))  # without an import of PyTorch
-    else:
-        set_threads(int(threads))
-    print(json.dumps(measure(next(w for w in WORKLOADS if w.letter == letter), side)))
+    main()

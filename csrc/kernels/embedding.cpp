@@ -46,9 +46,13 @@ PYBP_INLINE void sum_block(const FromColumn<T>& at, T divisor, T* y, HeadType he
         for (int i = 0; i < kLast; ++i) sums[i] = sums[i] + load(row + i * kLanes<T>) * factor;
         sums[kLast] = sums[kLast] + load(row + kLast * kLanes<T>, head) * factor;
     }
+    if (divisor != T{1}) {
 #pragma GCC unroll 8
-    for (int i = 0; i < kLast; ++i) store(y + i * kLanes<T>, sums[i] / divisor);
-    store(y + kLast * kLanes<T>, sums[kLast] / divisor, head);
+        for (int i = 0; i < kVectors; ++i) sums[i] = sums[i] / divisor;
+    }
+#pragma GCC unroll 8
+    for (int i = 0; i < kLast; ++i) store(y + i * kLanes<T>, sums[i]);
+    store(y + kLast * kLanes<T>, sums[kLast], head);
 }
 
 constexpr int kMostVectors = 8;

@@ -150,21 +150,26 @@ void few_wide_rows(const GemmBlock<T>& whole) {
     }
 }
 
+// The most vectors of columns whose sums, for so many rows, stay in registers.
+template <int kRows>
+inline constexpr int kMostVectors = kRows == 1   ? 6
+                                    : kRows == 2 ? 5
+                                                 : 3;
+
+template <class T, int kRows, int kVectors = kMostVectors<kRows>>
+void few_narrow_rows(const GemmBlock<T>& block, std::ptrdiff_t vectors) {
+    if constexpr (kVectors > 1) {
+        if (vectors < kVectors) return few_narrow_rows<T, kRows, kVectors - 1>(block, vectors);
+    }
+    few_rows_columns<T, kRows, kVectors>(block, Head<T>(block.n - (kVectors - 1) * kLanes<T>));
+}
+
 template <class T, int kRows>
 void few_rows_of(const GemmBlock<T>& block, bool transposed) {
     if (transposed) return few_rows_transposed<T, kRows>(block);
     const std::ptrdiff_t vectors = (block.n + kLanes<T> - 1) / kLanes<T>;
-    const std::ptrdiff_t in_last = block.n - (vectors - 1) * kLanes<T>;
-    switch (vectors) {
-        case 1:
-            return few_rows_columns<T, kRows, 1>(block, Head<T>(in_last));
-        case 2:
-            return few_rows_columns<T, kRows, 2>(block, Head<T>(in_last));
-        case 3:
-            return few_rows_columns<T, kRows, 3>(block, Head<T>(in_last));
-        default:
-            return few_wide_rows<T, kRows>(block);
-    }
+    if (vectors <= kMostVectors<kRows>) return few_narrow_rows<T, kRows>(block, vectors);
+    few_wide_rows<T, kRows>(block);
 }
 
 }  // namespace

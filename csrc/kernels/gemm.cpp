@@ -161,6 +161,22 @@ void pack_b(const T* b, std::ptrdiff_t stride, bool transposed, std::ptrdiff_t k
     }
 }
 
+template <class T, int kRows>
+PYBP_INLINE void pack_rows(const T* a, std::ptrdiff_t stride, std::ptrdiff_t k, std::ptrdiff_t rows,
+                           T* packed) {
+    if constexpr (kRows > 0) {
+        if (rows != kRows) return pack_rows<T, kRows - 1>(a, stride, k, rows, packed);
+        for (std::ptrdiff_t l = 0; l < k; ++l) {
+            __builtin_memcpy(packed + l * kRows, a + l * stride, kRows * sizeof(T));
+        }
+    }
+}
+
+template <class T>
+void pack_a(const T* a, std::ptrdiff_t stride, std::ptrdiff_t k, std::ptrdiff_t rows, T* packed) {
+    pack_rows<T, kTileRows>(a, stride, k, rows, packed);
+}
+
 template <class T>
 void fill(GemmKernels<T>& table) {
     table.rows = kTileRows;
@@ -170,6 +186,7 @@ void fill(GemmKernels<T>& table) {
     table.strip = strip<T>;
     table.few_rows = few_rows<T>;
     table.pack_b = pack_b<T>;
+    table.pack_a = pack_a<T>;
 }
 
 }  // namespace

@@ -58,6 +58,9 @@ PYBP_INLINE void store_tile(const V<T> (&sums)[kRows][kVectors], T* c, std::ptrd
 template <class T, int kRows, int kVectors, AOrder kOrder, class Edge>
 [[gnu::noinline]] void tile(const TileArgs<T>& args, Edge edge, Head<T> last) {
     V<T> sums[kRows][kVectors] = {};
+    // Rows of a large C come from the last cache: they are asked for a chain ahead.
+#pragma GCC unroll 32
+    for (int i = 0; i < kRows; ++i) __builtin_prefetch(args.c + i * args.c_row, 1);
     // One pointer for three rows: more would not fit the integer registers, and the compiler would
     // spill addresses into the loop.
     constexpr int kGroups = (kRows + 2) / 3;

@@ -1,5 +1,6 @@
 // Pools of one ISA level: vectors run over the channels of a window.
 #include "columns.h"
+#include "pool_squares.h"
 #include "slope.h"
 #include "table.h"
 #include "taps.h"
@@ -7,18 +8,23 @@
 namespace pybp {
 namespace {
 
-// Calls f(q, start, columns) for each window; `start` is the cell of its tap column 0.
+// Calls f(q, start, columns) for the windows [q, end); `start` is the cell of their tap column 0.
 template <class F>
-PYBP_INLINE void for_each_window(const PoolRow& row, F f) {
+PYBP_INLINE void for_windows(const PoolRow& row, std::ptrdiff_t q, std::ptrdiff_t end, F f) {
     const std::ptrdiff_t span = (row.kernel - 1) * row.dilation + 1;
-    std::ptrdiff_t start = -row.before;
-    for (std::ptrdiff_t q = 0; q < row.out; ++q, start += row.stride) {
+    std::ptrdiff_t start = q * row.stride - row.before;
+    for (; q < end; ++q, start += row.stride) {
         if (start >= 0 && start + span <= row.size) {
             f(q, start, Columns{0, row.kernel});
         } else {
             f(q, start, columns_in(start, row.dilation, row.kernel, 0, row.size));
         }
     }
+}
+
+template <class F>
+PYBP_INLINE void for_each_window(const PoolRow& row, F f) {
+    for_windows(row, 0, row.out, f);
 }
 
 // Calls f with the taps of a window as a type: a square of known size, or 0 for any.
@@ -57,67 +63,6 @@ PYBP_INLINE void for_each_tap(Side<kSide>, const PoolRow& row, std::ptrdiff_t st
     }
 }
 
-// Whether the last vector of a pixel may be whole although it has fewer channels: partial loads and
-// stores are slow on some processors. What such a vector writes too much lies in pixels that are
-// written later.
-template <class T>
-class Room {
-  public:
-    // For reading windows and writing [out, channels].
-    explicit Room(const PoolRow& row) : Room(row, row.size, true) {}
-
-    // For writing to the cells of windows: they are written in their order if a pixel is one vector
-    // and the windows touch, and up to the last window's end.
-    static Room for_cells(const PoolRow& row) {
-        const std::ptrdiff_t end = row.out * row.stride - row.before;
-        const bool touch = row.stride == row.kernel && (row.dilation == 1 || row.kernel == 1);
-        return Room(row, end < row.size ? end : row.size, touch && row.channels < kLanes<T>);
-    }
-    static Room none(const PoolRow& row) { return Room(row, 0, false); }
-
-    // For window q with these taps.
-    PYBP_INLINE bool at(std::ptrdiff_t q, std::ptrdiff_t start, const Columns& columns) const {
-        const std::ptrdiff_t last = start + (columns.end - 1) * row_.dilation;
-        return q < windows_ && last < cells_;
-    }
-
-  private:
-    Room(const PoolRow& row, std::ptrdiff_t cells, bool any) : row_(row) {
-        // pixels that begin in what is too much
-        const std::ptrdiff_t more = (row.channels + kLanes<T> - 1) / kLanes<T> * kLanes<T>;
-        const std::ptrdiff_t pixels = (more + row.channels - 1) / row.channels;
-        windows_ = any ? row.out - pixels + 1 : 0;
-        cells_ = cells - pixels + 1;
-    }
-
-    const PoolRow& row_;
-    std::ptrdiff_t windows_;
-    std::ptrdiff_t cells_;
-};
-
-// Calls f(offset, head) for each vector of a pixel.
-template <class T, class F>
-PYBP_INLINE void for_each_channel(std::ptrdiff_t channels, bool room, F f) {
-    std::ptrdiff_t c = 0;
-    for (; c + kLanes<T> <= channels; c += kLanes<T>) f(c, Whole<T>{});
-    if (c == channels) return;
-    if (room) {
-        f(c, Whole<T>{});
-    } else {
-        f(c, Head<T>(channels - c));
-    }
-}
-
-// The lanes that are loaded and stored from channel c on.
-template <class T>
-PYBP_INLINE std::ptrdiff_t lanes_of(Whole<T>, std::ptrdiff_t) {
-    return kLanes<T>;
-}
-template <class T>
-PYBP_INLINE std::ptrdiff_t lanes_of(Head<T>, std::ptrdiff_t left) {
-    return left;
-}
-
 // ------------------------------------------------------------------------------------ maximum
 
 template <class T>
@@ -152,7 +97,7 @@ PYBP_INLINE V<T> largest(Side<kSide>, const PoolRow& row, const T* x, std::ptrdi
 template <bool kTaps, class T>
 void max_windows(const PoolRow& row, const T* x, T* y, const PoolArgmax& argmax) {
     const Room<T> room(row);
-    for_each_window(row, [&](std::ptrdiff_t q, std::ptrdiff_t start, const Columns& columns) {
+    const auto any_window = [&](std::ptrdiff_t q, std::ptrdiff_t start, const Columns& columns) {
         const std::ptrdiff_t at = q * row.channels;
         const bool whole = room.at(q, start, columns);
         with_taps(row, columns, [&](auto side) {
@@ -170,7 +115,15 @@ void max_windows(const PoolRow& row, const T* x, T* y, const PoolArgmax& argmax)
                 }
             });
         });
-    });
+    };
+    const SquareRange squares(row);
+    for_windows(row, 0, squares.first, any_window);
+    for_each_squares(row, squares, room,
+                     [&](const Squares& at, std::ptrdiff_t window, std::ptrdiff_t cell, auto flag) {
+                         max_squares<kTaps>(flag, at, x + cell, y + window,
+                                            kTaps ? argmax.bytes + window : nullptr);
+                     });
+    for_windows(row, squares.last, row.out, any_window);
 }
 
 template <class T>
@@ -200,7 +153,7 @@ template <bool kAdd, class Gradient, class T>
 void spread_maxima(const Spread<T>& to, const T* y, const PoolArgmax& argmax, Gradient gradient) {
     const PoolRow& row = to.row;
     const Room<T> room = kAdd ? Room<T>::none(row) : Room<T>::for_cells(row);
-    for_each_window(row, [&](std::ptrdiff_t q, std::ptrdiff_t start, const Columns& columns) {
+    const auto any_window = [&](std::ptrdiff_t q, std::ptrdiff_t start, const Columns& columns) {
         const std::ptrdiff_t at = q * row.channels;
         const bool whole = room.at(q, start, columns);
         with_taps(row, columns, [&](auto side) {
@@ -221,7 +174,16 @@ void spread_maxima(const Spread<T>& to, const T* y, const PoolArgmax& argmax, Gr
                              });
             });
         });
-    });
+    };
+    const SquareRange squares(row);
+    if (kAdd || squares.first == squares.last) return for_windows(row, 0, row.out, any_window);
+    for_windows(row, 0, squares.first, any_window);
+    for_each_squares(row, squares, room,
+                     [&](const Squares& at, std::ptrdiff_t window, std::ptrdiff_t cell, auto flag) {
+                         spread_squares(flag, at, to.dy + window, y ? y + window : nullptr,
+                                        argmax.bytes + window, to.dx + cell, gradient);
+                     });
+    for_windows(row, squares.last, row.out, any_window);
 }
 
 template <class T>

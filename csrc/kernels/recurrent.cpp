@@ -13,6 +13,17 @@ PYBP_INLINE void for_each_unit(const CellRows& at, F f) {
     }
 }
 
+// The sigmoid of a gate, in fewer steps than that of vmath.h: 1 / (1 + e^-x) is right from end to
+// end as long as e^-x is a normal number, and what lies beyond is denormal, 0 in a native call.
+template <class T>
+PYBP_INLINE V<T> gate(V<T> x) {
+    constexpr T kLeast = sizeof(T) == 4 ? T{-87} : T{-708};
+    constexpr T kMost = sizeof(T) == 4 ? T{88} : T{709};
+    const ExpParts<T> parts = exp_parts<T>(max<T>(min<T>(-x, kMost), kLeast));
+    const V<T> e = ((parts.r + parts.rest) + T{1}) * power_of_two<T>(parts.n);
+    return T{1} / (e + T{1});
+}
+
 // ---------------------------------------------------------------------------------- forward
 
 template <class T, class HeadType>
@@ -40,10 +51,10 @@ void lstm_forward(const CellForward<T>& at) {
         T* c = at.c + r * at.stride;
         for_each_vector<T>(at.units, [&](std::ptrdiff_t j, auto head) {
             T* gates = row + j;
-            const V<T> i = sigmoid<T>(load(gates, head));
-            const V<T> f = sigmoid<T>(load(gates + at.stride, head));
+            const V<T> i = gate<T>(load(gates, head));
+            const V<T> f = gate<T>(load(gates + at.stride, head));
             const V<T> g = tanh<T>(load(gates + 2 * at.stride, head));
-            const V<T> o = sigmoid<T>(load(gates + 3 * at.stride, head));
+            const V<T> o = gate<T>(load(gates + 3 * at.stride, head));
             store(gates, i, head);
             store(gates + at.stride, f, head);
             store(gates + 2 * at.stride, g, head);
@@ -65,8 +76,8 @@ void gru_forward(const CellForward<T>& at) {
         T* row = at.gates + k * at.gates_row;
         for_each_vector<T>(at.units, [&](std::ptrdiff_t i, auto head) {
             T* gates = row + i;
-            const V<T> r = sigmoid<T>(load(gates, head));
-            const V<T> u = sigmoid<T>(load(gates + at.stride, head));
+            const V<T> r = gate<T>(load(gates, head));
+            const V<T> u = gate<T>(load(gates + at.stride, head));
             V<T> q = load(gates + 3 * at.stride, head);
             if (at.q_bias) q = q + load(at.q_bias + i, head);
             store(gates, r, head);

@@ -205,9 +205,12 @@ PYBP_INLINE V<T> log1p(V<T> x) {
     return x < T{-1} ? broadcast(kNaN<T>) : y;
 }
 
+// e is expm1(2 |x|), to its bits: no exponent here leaves the normal range.
 template <class T>
 PYBP_INLINE V<T> tanh(V<T> x) {
-    const V<T> e = expm1<T>(min<T>(abs<T>(x), FloatFormat<T>::kMaxTanh) * T{2});
+    const ExpParts<T> parts = exp_parts<T>(min<T>(abs<T>(x), FloatFormat<T>::kMaxTanh) * T{2});
+    const V<T> power = power_of_two<T>(parts.n);
+    const V<T> e = parts.rest * power + (parts.r * power + (power - T{1}));
     return copy_sign<T>(e / (e + T{2}), x);
 }
 

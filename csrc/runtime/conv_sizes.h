@@ -18,21 +18,21 @@ struct ConvSizes {
     std::ptrdiff_t depth() const { return space.taps() * in; }
 };
 
-inline ConvSizes conv_sizes(const Convolution& op, const Shape& size, const Shape& kernel,
-                            std::ptrdiff_t images, std::ptrdiff_t in, std::ptrdiff_t out) {
+inline ConvSizes conv_sizes(const Convolution& op, Axes size, Axes kernel, std::ptrdiff_t images,
+                            std::ptrdiff_t in, std::ptrdiff_t out) {
     return {window_space(op, size, kernel), images, op.groups, in / op.groups, out / op.groups};
 }
 
 inline ConvSizes sizes_of(const Conv& op, const Extents& extents) {
     const Buffer& x = extents[op.x];
     const Shape& w = extents[op.w].trailing;
-    return conv_sizes(op, space_of(x.trailing), Shape(w.begin(), w.end() - 2), extents.rows, x.last,
+    return conv_sizes(op, space_of(x.trailing), Axes(w, w.size() - 2), extents.rows, x.last,
                       w.back());
 }
 
 inline ConvSizes sizes_of(const ConvGradInput& op, const Extents& extents) {
     const Shape& w = extents[op.w].trailing;
-    return conv_sizes(op, op.size, Shape(w.begin(), w.end() - 2), extents.rows, extents.last(op.dx),
+    return conv_sizes(op, op.size, Axes(w, w.size() - 2), extents.rows, extents.last(op.dx),
                       w.back());
 }
 

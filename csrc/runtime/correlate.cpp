@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "channels.h"
+#include "correlate_lanes.h"
 #include "plane.h"
 #include "runs.h"
 
@@ -237,18 +238,37 @@ class Share {
 
 template <class T>
 std::size_t correlation_scratch_bytes(const CorrelationArgs<T>& args, int threads) {
-    return static_cast<std::size_t>(make_plan(args, threads).task_bytes * threads);
+    return std::max(static_cast<std::size_t>(make_plan(args, threads).task_bytes * threads),
+                    lanes_scratch_bytes(args, threads));
 }
 
+namespace {
+
 template <class T>
-void correlate(const Kernels<T>& kernels, Team& team, const CorrelationArgs<T>& args, int threads,
-               void* scratch) {
+void correlate_by_rows(const Kernels<T>& kernels, Team& team, const CorrelationArgs<T>& args,
+                       int threads, void* scratch) {
     const Plan<T> plan = make_plan(args, threads);
     const std::ptrdiff_t rows = args.images * args.h.out;
     team.parallel_for(plan.tasks, [&](std::ptrdiff_t i) {
         Share<T> share(kernels, args, plan, static_cast<char*>(scratch) + i * plan.task_bytes);
         share.run(rows * i / plan.tasks, rows * (i + 1) / plan.tasks);
     });
+}
+
+}  // namespace
+
+template <class T>
+void correlate(const Kernels<T>& kernels, Team& team, const CorrelationArgs<T>& args, int threads,
+               void* scratch) {
+    CorrelationArgs<T> part = args;
+    part.images = images_in_lanes(kernels, args);
+    if (part.images > 0) correlate_lanes(kernels, team, part, threads, scratch);
+    if (part.images == args.images) return;
+    part.x += part.images * args.h.size * args.w.size * args.groups * args.in;
+    part.y += part.images * args.y_image;
+    if (part.saved) part.saved += part.images * args.y_image;
+    part.images = args.images - part.images;
+    correlate_by_rows(kernels, team, part, threads, scratch);
 }
 
 template std::size_t correlation_scratch_bytes<float>(const CorrelationArgs<float>&, int);

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "correlate_lanes.h"
 #include "parts.h"
 #include "plane.h"
 #include "runs.h"
@@ -213,13 +214,17 @@ std::size_t correlation_weight_scratch_bytes(const CorrelationWeightArgs<T>& arg
     const Plan<T> plan = make_plan(args, threads);
     // Fewer images may be one part, which all threads share.
     const std::ptrdiff_t tasks = std::max<std::ptrdiff_t>(plan.parts, threads);
-    return static_cast<std::size_t>(plan.parts * plan.part_size + tasks * plan.task_size()) *
-           sizeof(T);
+    return std::max(
+        static_cast<std::size_t>(plan.parts * plan.part_size + tasks * plan.task_size()) *
+            sizeof(T),
+        lanes_scratch_bytes(args, threads));
 }
 
+namespace {
+
 template <class T>
-void correlate_weight(const Kernels<T>& kernels, Team& team, const CorrelationWeightArgs<T>& args,
-                      int threads, void* scratch) {
+void correlate_weight_by_rows(const Kernels<T>& kernels, Team& team,
+                              const CorrelationWeightArgs<T>& args, int threads, void* scratch) {
     const Plan<T> plan = make_plan(args, threads);
     const std::ptrdiff_t rows = args.images * args.h.out;
     T* parts = static_cast<T*>(scratch);
@@ -236,6 +241,22 @@ void correlate_weight(const Kernels<T>& kernels, Team& team, const CorrelationWe
         }
     });
     if (plan.parts > 1) add_parts(team, parts, plan.parts, args.size(), args.dw, args.accumulate);
+}
+
+}  // namespace
+
+template <class T>
+void correlate_weight(const Kernels<T>& kernels, Team& team, const CorrelationWeightArgs<T>& args,
+                      int threads, void* scratch) {
+    CorrelationWeightArgs<T> part = args;
+    part.images = images_in_lanes(kernels, args);
+    if (part.images > 0) correlate_weight_lanes(kernels, team, part, scratch);
+    if (part.images == args.images) return;
+    part.x += part.images * args.h.size * args.w.size * args.groups * args.in;
+    part.dy += part.images * args.h.out * args.w.out * args.groups * args.out;
+    part.accumulate = args.accumulate || part.images > 0;
+    part.images = args.images - part.images;
+    correlate_weight_by_rows(kernels, team, part, threads, scratch);
 }
 
 template std::size_t correlation_weight_scratch_bytes<float>(const CorrelationWeightArgs<float>&,

@@ -82,21 +82,22 @@ char* DataArray::rows(Team& team, const std::int64_t* order, std::ptrdiff_t firs
     return staging;
 }
 
-DataArray check_array(const std::string& name, const ArrayView& array, const Buffer& buffer,
+DataArray check_array(std::size_t index, const ArrayView& array, const Buffer& buffer,
                       bool is_output, char* staging) {
+    const auto fail = [index](const std::string& what) {
+        throw std::invalid_argument("data " + std::to_string(index) + ": " + what);
+    };
     if (!has_shape(array, buffer)) {
         const auto axes = static_cast<std::ptrdiff_t>(buffer.trailing.size());
-        throw std::invalid_argument(name + ": expected shape " +
-                                    text(buffer.trailing.data(), axes, true) + ", got " +
-                                    text(array.shape, array.axes, false));
+        fail("expected shape " + text(buffer.trailing.data(), axes, true) + ", got " +
+             text(array.shape, array.axes, false));
     }
     const std::ptrdiff_t item = item_size(array.type);
     if (!rows_contiguous(array, item)) {
-        throw std::invalid_argument(name +
-                                    ": expected the elements of a row side by side (C order)");
+        fail("expected the elements of a row side by side (C order)");
     }
     if (buffer.dtype == DType::int32 && is_float(array.type)) {
-        throw std::invalid_argument(name + ": expected an integer dtype, got a float dtype");
+        fail("expected an integer dtype, got a float dtype");
     }
     DataArray result;
     const std::ptrdiff_t align = size_of(buffer.dtype);
@@ -113,8 +114,8 @@ DataArray check_array(const std::string& name, const ArrayView& array, const Buf
     result.contiguous = array.strides[0] == result.row_bytes || array.shape[0] <= 1;
     result.staging = staging;
     if (is_output && !(result.same_type && result.contiguous && array.writable)) {
-        throw std::invalid_argument(name + ": an output must be a writable C-contiguous " +
-                                    name_of(buffer.dtype) + " array");
+        fail(std::string("an output must be a writable C-contiguous ") + name_of(buffer.dtype) +
+             " array");
     }
     return result;
 }

@@ -38,8 +38,8 @@ struct DataArray {
                bool consecutive) const;
 };
 
-// Throws std::invalid_argument, beginning with `name`, if the array can't stand for the buffer.
-DataArray check_array(const std::string& name, const ArrayView& array, const Buffer& buffer,
+// Throws std::invalid_argument if the array, that of data slot `index`, can't stand for the buffer.
+DataArray check_array(std::size_t index, const ArrayView& array, const Buffer& buffer,
                       bool is_output, char* staging);
 
 }  // namespace pybp

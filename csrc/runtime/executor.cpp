@@ -181,8 +181,7 @@ void Executor::set_data(std::size_t index, const ArrayView& array) {
     char* staging = slot.is_output && !buffer.packed()
                         ? nullptr
                         : bases_[static_cast<std::size_t>(slot.staging_slot)] + slot.staging_offset;
-    data_[index] =
-        check_array("data " + std::to_string(index), array, buffer, slot.is_output, staging);
+    data_[index] = check_array(index, array, buffer, slot.is_output, staging);
 }
 
 void Executor::pack(const RunArguments& arguments, std::ptrdiff_t step) {

@@ -13,12 +13,23 @@ constexpr std::ptrdiff_t kPackedBytes = 512 * 1024;
 // Up to this height B is read where it lies: packing gains a few per cent for the rows above it,
 // where rows of B lie a page apart, and costs more than that below.
 constexpr std::ptrdiff_t kUnpackedRows = 512;
-// A transposed A (a weight gradient) is read and B packed in strips where both are so large that
-// their rows, a fixed distance apart, push each other out of the first-level cache.
+// Rows a multiple of so many bytes apart share few places in the caches and push each other out:
+// then operands are packed earlier, from these sizes of a product on.
+constexpr std::ptrdiff_t kFarRowsOfB = 2048;
+constexpr std::ptrdiff_t kFarRowsOfA = 4096;
+constexpr std::ptrdiff_t kFarColumnsOfA = 1024;
+constexpr std::ptrdiff_t kFarM = 64;
+constexpr std::ptrdiff_t kFarN = 128;
+constexpr std::ptrdiff_t kFarK = 128;
+// A transposed A (a weight gradient), of whose rows a tile reads a few numbers only, is packed
+// wherever both sides are large, and B with it.
 constexpr std::ptrdiff_t kStripRows = 96;
 constexpr std::ptrdiff_t kStripColumns = 512;
-// The tallest tile of any ISA level.
-constexpr std::ptrdiff_t kTallestTile = 16;
+// So many rows of A are packed at once; a plain A has a gap behind each.
+constexpr std::ptrdiff_t kPackedRows = 96;
+constexpr std::ptrdiff_t kGap = 16;
+// Rows of a transposed A that are dealt to all strips before the next ones: they stay in cache.
+constexpr std::ptrdiff_t kDealtRows = 32;
 // Below this many multiply-adds a second thread costs more than it brings.
 constexpr std::ptrdiff_t kSerialWork = 512 * 1024;
 // What it costs to read and to pack a number of an operand, in multiply-adds.
@@ -58,17 +69,36 @@ void split(const Kernels<T>& kernels, const GemmArgs<T>& args, int threads, Plan
     }
 }
 
+template <class T>
+bool apart(std::ptrdiff_t stride, std::ptrdiff_t bytes) {
+    return stride * static_cast<std::ptrdiff_t>(sizeof(T)) % bytes == 0;
+}
+
 // The choice of path, by shape alone. docs/kernels.md has the measurements behind it.
 template <class T>
 Plan make_plan(const Kernels<T>& kernels, const GemmArgs<T>& args, int threads) {
     Plan plan;
     plan.few_rows = args.m <= kFewRows && !args.transpose_a;
-    plan.pack_a = args.transpose_a && args.m >= kStripRows && args.n >= kStripColumns;
-    plan.pack_b = plan.pack_a || (!plan.few_rows && (args.transpose_b || args.m > kUnpackedRows));
+    const bool large = args.m >= kFarM && args.n >= kFarN && args.k >= kFarK;
+    if (args.transpose_a) {
+        const bool far = large && apart<T>(args.a_stride, kFarColumnsOfA);
+        plan.pack_a = args.m >= kStripRows && (args.n >= kStripColumns || far);
+    } else {
+        plan.pack_a = large && apart<T>(args.a_stride, kFarRowsOfA);
+    }
+    plan.pack_b = !plan.few_rows && (args.transpose_b || args.m > kUnpackedRows ||
+                                     (args.transpose_a && plan.pack_a) ||
+                                     (large && apart<T>(args.b_stride, kFarRowsOfB)));
     plan.block_columns =
         plan.few_rows ? args.n : kPackedBytes / (kChunk * static_cast<std::ptrdiff_t>(sizeof(T)));
     split(kernels, args, threads, plan);
     return plan;
+}
+
+// The numbers that a packed part of A may take; none where it is never packed.
+std::ptrdiff_t packed_a_size(std::ptrdiff_t m, std::ptrdiff_t k) {
+    if (m < std::min(kFarM, kStripRows)) return 0;
+    return std::min(m, kPackedRows) * round_up(std::min(k, kChunk) + kGap, 64);
 }
 
 // One thread's part of the product: rows x columns of C, all of k.
@@ -82,7 +112,7 @@ class Part {
           args_(args),
           plan_(plan),
           packed_a_(scratch),
-          packed_b_(scratch + kTallestTile * kChunk) {}
+          packed_b_(scratch + packed_a_size(args.m, args.k)) {}
 
     void run(std::ptrdiff_t row_begin, std::ptrdiff_t row_end, std::ptrdiff_t column_begin,
              std::ptrdiff_t column_end) {
@@ -151,33 +181,66 @@ class Part {
         }
     }
 
-    // All strips of one chunk of k. Rows are dealt evenly: 16 rows are 8 + 8, not 14 + 2.
+    // All strips of one chunk of k.
     void run_chunk(std::ptrdiff_t k, std::ptrdiff_t length) {
-        const std::ptrdiff_t strips = divide_up(row_end_ - row_begin_, kernels_.height(columns_));
-        for (std::ptrdiff_t strip = 0, row = row_begin_; strip < strips; ++strip) {
-            const std::ptrdiff_t rows = (row_end_ - row) / (strips - strip);
-            GemmBlock<T> part = block(row, rows, k, length);
-            if (plan_.pack_a) {
-                pack_a(part.a, rows, length);
-                part.a = packed_a_;
-                part.a_column = rows;
+        const std::ptrdiff_t height = kernels_.height(columns_);
+        strips_ = divide_up(row_end_ - row_begin_, height);
+        const std::ptrdiff_t at_once = plan_.pack_a ? kPackedRows / height : strips_;
+        for (std::ptrdiff_t first = 0; first < strips_; first += at_once) {
+            const std::ptrdiff_t end = std::min(first + at_once, strips_);
+            if (plan_.pack_a) pack_a(first, end, k, length);
+            for (std::ptrdiff_t strip = first; strip < end; ++strip) {
+                run_strip(strip, row_of(first), k, length);
             }
-            if (plan_.pack_b) {
-                part.b = packed_b_;
-                part.b_row = kernels_.panel;
-                part.b_panel = length * kernels_.panel;
-                part.b_padded = true;
-            }
-            kernels_.strip(part);
-            if (k + length == args_.k) finish(row, rows);
-            row += rows;
         }
     }
 
-    // The columns of a strip of a transposed A [length, rows] one after the other.
-    void pack_a(const T* a, std::ptrdiff_t rows, std::ptrdiff_t length) {
-        for (std::ptrdiff_t l = 0; l < length; ++l) {
-            std::copy_n(a + l * args_.a_stride, rows, packed_a_ + l * rows);
+    // Where a strip begins. Rows are dealt evenly: 16 rows are 8 + 8, not 14 + 2.
+    std::ptrdiff_t row_of(std::ptrdiff_t strip) const {
+        return row_begin_ + (row_end_ - row_begin_) * strip / strips_;
+    }
+
+    void run_strip(std::ptrdiff_t strip, std::ptrdiff_t first_packed, std::ptrdiff_t k,
+                   std::ptrdiff_t length) const {
+        const std::ptrdiff_t row = row_of(strip);
+        const std::ptrdiff_t rows = row_of(strip + 1) - row;
+        GemmBlock<T> part = block(row, rows, k, length);
+        if (plan_.pack_a && args_.transpose_a) {
+            part.a = packed_a_ + (row - first_packed) * length;
+            part.a_column = rows;
+        } else if (plan_.pack_a) {
+            part.a = packed_a_ + (row - first_packed) * (length + kGap);
+            part.a_row = length + kGap;
+        }
+        if (plan_.pack_b) {
+            part.b = packed_b_;
+            part.b_row = kernels_.panel;
+            part.b_panel = length * kernels_.panel;
+            part.b_padded = true;
+        }
+        kernels_.strip(part);
+        if (k + length == args_.k) finish(row, rows);
+    }
+
+    // Strips [first, end) of A: of a transposed one as blocks [length, rows of the strip] one after
+    // the other, of a plain one row for row.
+    void pack_a(std::ptrdiff_t first, std::ptrdiff_t end, std::ptrdiff_t k,
+                std::ptrdiff_t length) const {
+        const std::ptrdiff_t begin = row_of(first);
+        if (!args_.transpose_a) {
+            for (std::ptrdiff_t row = begin; row < row_of(end); ++row) {
+                std::copy_n(a_at(row, k), length, packed_a_ + (row - begin) * (length + kGap));
+            }
+            return;
+        }
+        for (std::ptrdiff_t l = 0; l < length; l += kDealtRows) {
+            const std::ptrdiff_t dealt = std::min(kDealtRows, length - l);
+            for (std::ptrdiff_t strip = first; strip < end; ++strip) {
+                const std::ptrdiff_t row = row_of(strip);
+                const std::ptrdiff_t rows = row_of(strip + 1) - row;
+                kernels_.pack_a(a_at(row, k + l), args_.a_stride, dealt, rows,
+                                packed_a_ + (row - begin) * length + l * rows);
+            }
         }
     }
 
@@ -202,20 +265,21 @@ class Part {
     const ElementwiseKernels<T>& elementwise_;
     const GemmArgs<T>& args_;
     const Plan& plan_;
-    T* packed_a_;  // [kTallestTile * kChunk]
+    T* packed_a_;
     T* packed_b_;
     std::ptrdiff_t row_begin_ = 0;
     std::ptrdiff_t row_end_ = 0;
+    std::ptrdiff_t strips_ = 1;
     std::ptrdiff_t column_ = 0;
     std::ptrdiff_t columns_ = 0;
 };
 
 // The numbers of scratch for one thread, a multiple of 64 bytes.
 template <class T>
-std::ptrdiff_t scratch_of_thread(std::ptrdiff_t n, std::ptrdiff_t k) {
+std::ptrdiff_t scratch_of_thread(std::ptrdiff_t m, std::ptrdiff_t n, std::ptrdiff_t k) {
     const std::ptrdiff_t most = kPackedBytes / (kChunk * static_cast<std::ptrdiff_t>(sizeof(T)));
     const std::ptrdiff_t columns = std::min(round_up(n, kWidestPanel), most);
-    return kTallestTile * kChunk + round_up(columns * std::min(k, kChunk), 64);
+    return packed_a_size(m, k) + round_up(columns * std::min(k, kChunk), 64);
 }
 
 // The product over an empty k: C is 0, or stays.
@@ -237,7 +301,7 @@ std::ptrdiff_t part_begin(std::ptrdiff_t total, std::ptrdiff_t unit, std::ptrdif
 template <class T>
 std::size_t gemm_scratch_bytes(std::ptrdiff_t m, std::ptrdiff_t n, std::ptrdiff_t k, int threads) {
     if (m <= 0) return 0;
-    return static_cast<std::size_t>(scratch_of_thread<T>(n, k) * threads) * sizeof(T);
+    return static_cast<std::size_t>(scratch_of_thread<T>(m, n, k) * threads) * sizeof(T);
 }
 
 template <class T>
@@ -246,7 +310,7 @@ void gemm(const Kernels<T>& kernels, Team& team, const GemmArgs<T>& args, int th
     if (args.m <= 0 || args.n <= 0) return;
     if (args.k <= 0) clear(args);
     Plan plan = make_plan(kernels, args, threads);
-    const std::ptrdiff_t per_thread = scratch_of_thread<T>(args.n, args.k);
+    const std::ptrdiff_t per_thread = scratch_of_thread<T>(args.m, args.n, args.k);
     team.parallel_for(plan.row_tasks * plan.column_tasks, [&](std::ptrdiff_t task) {
         const std::ptrdiff_t down = task / plan.column_tasks;
         const std::ptrdiff_t across = task % plan.column_tasks;

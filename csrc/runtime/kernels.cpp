@@ -22,6 +22,7 @@ namespace pybp {
     extern "C" void pybp_elementwise_##level(ElementwiseKernels<float>*,                         \
                                              ElementwiseKernels<double>*);                       \
     extern "C" void pybp_loss_##level(LossKernels<float>*, LossKernels<double>*);                \
+    extern "C" void pybp_lanes_##level(LanesKernels<float>*, LanesKernels<double>*);             \
     extern "C" void pybp_pool_##level(PoolKernels<float>*, PoolKernels<double>*);                \
     extern "C" void pybp_depthwise_##level(DepthwiseKernels<float>*, DepthwiseKernels<double>*); \
     extern "C" void pybp_embedding_##level(EmbeddingKernels<float>*, EmbeddingKernels<double>*); \
@@ -64,6 +65,7 @@ std::vector<Level>& levels() {
         pybp_gemm_##level(&entry.single.gemm, &entry.wide.gemm);                      \
         pybp_elementwise_##level(&entry.single.elementwise, &entry.wide.elementwise); \
         pybp_loss_##level(&entry.single.loss, &entry.wide.loss);                      \
+        pybp_lanes_##level(&entry.single.lanes, &entry.wide.lanes);                   \
         pybp_pool_##level(&entry.single.pool, &entry.wide.pool);                      \
         pybp_depthwise_##level(&entry.single.depthwise, &entry.wide.depthwise);       \
         pybp_embedding_##level(&entry.single.embedding, &entry.wide.embedding);       \

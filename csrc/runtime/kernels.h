@@ -15,6 +15,7 @@ struct Kernels {
     LossKernels<T> loss;
     DepthwiseKernels<T> depthwise;
     EmbeddingKernels<T> embedding;
+    LanesKernels<T> lanes;
     PoolKernels<T> pool;
     NormKernels<T> norm;
     RecurrentKernels<T> recurrent;

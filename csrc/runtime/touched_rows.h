@@ -39,10 +39,9 @@ class GroupedIds {
   public:
     // Memory for up to `most` ids, fewer than 2^31.
     GroupedIds(Scratch& memory, std::ptrdiff_t most)
-        : keys_(memory.take<std::int32_t>(most)),
+        : pairs_(memory.take<std::uint64_t>(most)),
+          others_(memory.take<std::uint64_t>(most)),
           places_(memory.take<std::int32_t>(most)),
-          other_keys_(memory.take<std::int32_t>(most)),
-          other_places_(memory.take<std::int32_t>(most)),
           starts_(memory.take<std::int32_t>(most + 1)),
           counts_(memory.take<std::int32_t>(kMostCounts)) {}
 
@@ -55,15 +54,18 @@ class GroupedIds {
         kept_ = 0;
         for (std::ptrdiff_t i = 0; i < count; ++i) {
             if (!keep(i)) continue;
-            keys_[kept_] = ids[i];
-            places_[kept_++] = static_cast<std::int32_t>(i);
-            bits |= static_cast<std::uint32_t>(ids[i]);
+            const auto id = static_cast<std::uint32_t>(ids[i]);
+            pairs_[kept_++] = std::uint64_t{id} << 32 | static_cast<std::uint32_t>(i);
+            bits |= id;
         }
         sort(bits);
         size_ = 0;
+        std::int32_t last = -1;  // no id
         for (std::ptrdiff_t i = 0; i < kept_; ++i) {
-            if (i > 0 && keys_[i] == keys_[i - 1]) continue;
-            rows[size_] = keys_[i];
+            places_[i] = static_cast<std::int32_t>(pairs_[i]);
+            const auto id = static_cast<std::int32_t>(pairs_[i] >> 32);
+            if (id == last) continue;
+            rows[size_] = last = id;
             starts_[size_++] = static_cast<std::int32_t>(i);
         }
         starts_[size_] = static_cast<std::int32_t>(kept_);
@@ -87,35 +89,29 @@ class GroupedIds {
         const int passes = (width + kMostDigit - 1) / kMostDigit;
         for (int pass = 0; pass < passes; ++pass) {
             const int digit = (width + passes - 1) / passes;
-            sort_by_digit(pass * digit, (std::uint32_t{1} << digit) - 1);
-            std::swap(keys_, other_keys_);
-            std::swap(places_, other_places_);
+            sort_by_digit(32 + pass * digit, (std::uint32_t{1} << digit) - 1);
+            std::swap(pairs_, others_);
         }
     }
 
     void sort_by_digit(int shift, std::uint32_t mask) {
-        const auto digit = [&](std::int32_t key) {
-            return (static_cast<std::uint32_t>(key) >> shift) & mask;
+        const auto digit = [&](std::uint64_t pair) {
+            return static_cast<std::uint32_t>(pair >> shift) & mask;
         };
         std::fill(counts_, counts_ + mask + 1, 0);
-        for (std::ptrdiff_t i = 0; i < kept_; ++i) ++counts_[digit(keys_[i])];
+        for (std::ptrdiff_t i = 0; i < kept_; ++i) ++counts_[digit(pairs_[i])];
         std::int32_t before = 0;
         for (std::uint32_t d = 0; d <= mask; ++d) {
             const std::int32_t here = counts_[d];
             counts_[d] = before;
             before += here;
         }
-        for (std::ptrdiff_t i = 0; i < kept_; ++i) {
-            const std::int32_t at = counts_[digit(keys_[i])]++;
-            other_keys_[at] = keys_[i];
-            other_places_[at] = places_[i];
-        }
+        for (std::ptrdiff_t i = 0; i < kept_; ++i) others_[counts_[digit(pairs_[i])]++] = pairs_[i];
     }
 
-    std::int32_t* keys_;    // [most]
+    std::uint64_t* pairs_;  // [most]: the id above, the place below
+    std::uint64_t* others_;
     std::int32_t* places_;  // [most]
-    std::int32_t* other_keys_;
-    std::int32_t* other_places_;
     std::int32_t* starts_;  // [most + 1]
     std::int32_t* counts_;  // [kMostCounts]
     std::ptrdiff_t size_ = 0;

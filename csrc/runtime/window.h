@@ -61,8 +61,22 @@ struct WindowSpace {
     std::ptrdiff_t taps() const { return h.kernel * w.kernel; }
 };
 
+// A shape, or its first axes, where it lies.
+class Axes {
+  public:
+    Axes(const Shape& shape) : Axes(shape, shape.size()) {}
+    Axes(const Shape& shape, std::size_t count) : first_(shape.data()), count_(count) {}
+
+    std::size_t size() const { return count_; }
+    std::ptrdiff_t operator[](std::size_t axis) const { return first_[axis]; }
+
+  private:
+    const std::ptrdiff_t* first_;
+    std::size_t count_;
+};
+
 // Whether the entries are one or two axes that agree; what makes the two functions below safe.
-inline bool is_window(const Window& op, const Shape& size, const Shape& kernel) {
+inline bool is_window(const Window& op, Axes size, Axes kernel) {
     const std::size_t axes = size.size();
     if (axes < 1 || axes > 2 || kernel.size() != axes || op.stride.size() != axes ||
         op.dilation.size() != axes || op.padding.size() != 2 * axes) {
@@ -85,8 +99,7 @@ inline std::ptrdiff_t window_count(const WindowAxis& axis, bool ceil) {
     return count;
 }
 
-inline WindowAxis window_axis(const Window& op, const Shape& size, const Shape& kernel,
-                              std::size_t i, bool ceil) {
+inline WindowAxis window_axis(const Window& op, Axes size, Axes kernel, std::size_t i, bool ceil) {
     WindowAxis axis{
         size[i],       0, kernel[i], op.stride[i], op.padding[2 * i], op.padding[2 * i + 1],
         op.dilation[i]};
@@ -95,8 +108,7 @@ inline WindowAxis window_axis(const Window& op, const Shape& size, const Shape& 
 }
 
 // size: the space of the larger side, [*space]; kernel [*taps].
-inline WindowSpace window_space(const Window& op, const Shape& size, const Shape& kernel,
-                                bool ceil = false) {
+inline WindowSpace window_space(const Window& op, Axes size, Axes kernel, bool ceil = false) {
     WindowSpace space;
     const std::size_t axes = size.size();
     if (axes == 2) space.h = window_axis(op, size, kernel, 0, ceil);
@@ -105,6 +117,6 @@ inline WindowSpace window_space(const Window& op, const Shape& size, const Shape
 }
 
 // The space of a sample [*space, channels] without its channels.
-inline Shape space_of(const Shape& sample) { return Shape(sample.begin(), sample.end() - 1); }
+inline Axes space_of(const Shape& sample) { return Axes(sample, sample.size() - 1); }
 
 }  // namespace pybp

@@ -52,8 +52,8 @@ struct UpdateKernels {
     // of w that x and no decay can change is neither read nor written.
     void (*sgd_outer)(const SGDStep<T>& step, T* w, const T* x, const T* dy, std::ptrdiff_t in,
                       std::ptrdiff_t out);
-    // The step of sgd_outer for columns [out] of w whose rows are `stride` apart, and the product of
-    // the next row with them, y = next @ w, in one pass: the bits of one after the other.
+    // The step of sgd_outer for columns [out] of w whose rows are `stride` apart, and the product
+    // of the next row with them, y = next @ w, in one pass: the bits of one after the other.
     void (*sgd_sweep)(const SGDStep<T>& step, T* w, std::ptrdiff_t stride, const T* x, const T* dy,
                       const T* next, T* y, std::ptrdiff_t in, std::ptrdiff_t out);
     void (*adam)(const AdamStep<T>& step, bool decoupled, T* w, const T* g, T* m, T* v,

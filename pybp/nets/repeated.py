@@ -86,18 +86,18 @@ class RepeatedPredict(Known):
         super().__init__(net, looks, batch, bound)
         port = net.wanted.outputs[0]
         rows = batch.rows
-        self._dtype, self._seed = FLOAT_TYPES[net.dtype], net.seed
+        self._dtype = FLOAT_TYPES[net.dtype]
         layout = net.layout_of(port, batch)
         self._flat: tuple[int, ...] = (rows if layout is None else layout.rows, *port.sizes)
         self._whole = self._flat if layout is None else (rows, layout.steps, *port.sizes)
-        self._starts = np.array([0, rows])
-        self._end = len(bound.program.ops)
+        self._as_it_is = self._whole == self._flat and self.shape == looks.shape
+        self._run = bound.executor.run
+        end = len(bound.program.ops)
+        self._rest = (np.array([0, rows]), _NOTHING, _NOTHING, net.seed, 0, 0, end, self.spans)
 
     def __call__(self, x: Array) -> Array:
         """Return the output."""
         y = np.empty(self._whole, self._dtype)
-        self.bound.executor.run(
-            (x.reshape(self.shape), y.reshape(self._flat)),
-            *(None, self._starts, _NOTHING, _NOTHING, self._seed, 0, 0, self._end, self.spans),
-        )
+        flat = (x, y) if self._as_it_is else (x.reshape(self.shape), y.reshape(self._flat))
+        self._run(flat, None, *self._rest)
         return y

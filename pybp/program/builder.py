@@ -86,6 +86,7 @@ class Builder:
         self.needs_steps = False  # whether some layer takes whole sequences of a fixed length
         self.carried: dict[str, str] = {}  # state kept for the next batch -> value that it becomes
         self._numbers = itertools.count(1)  # of random streams
+        self._uses: dict[str, int] = {}  # layer -> values named after it, so none is counted twice
 
     def shape(self, x: str) -> Shape:
         """Return the shape of one sample of the value x; of one time step where x is packed."""
@@ -131,7 +132,7 @@ class Builder:
         """Return a builder for the ops of a loop, which shares all but the list of ops."""
         inner = Builder(self.program.inside(), training=self.training)
         inner.parameters, inner.running, inner.kept = self.parameters, self.running, self.kept
-        inner._numbers = self._numbers
+        inner._numbers, inner._uses = self._numbers, self._uses
         return inner
 
     def parameter(self, name: str, shape: Shape, initializer: Any) -> str:
@@ -186,10 +187,12 @@ class Builder:
 
     def fresh(self, path: str) -> str:
         """Return an unused name for a value of the layer at ``path``."""
-        name, count = f"{path}.y", 1
+        count = self._uses.get(path, 0) + 1
+        name = f"{path}.y" if count == 1 else f"{path}.y{count}"
         while name in self.program.buffers:
             count += 1
             name = f"{path}.y{count}"
+        self._uses[path] = count
         return name
 
     def stream(self) -> int:

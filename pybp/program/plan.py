@@ -12,6 +12,8 @@ import math
 from collections.abc import Iterator
 from typing import NamedTuple
 
+import numpy as np
+
 from pybp.program.ops import Loop, Op, Reshape
 from pybp.program.program import Buffer, Program, run_time_sizes
 
@@ -124,15 +126,16 @@ def _moments(program: Program) -> Iterator[tuple[Op, int, int]]:
 
 def _first_fit(intervals: list[_Interval]) -> tuple[dict[str, int], int]:
     """Place the largest first, each at the lowest offset that is free during its life."""
-    placed: list[tuple[_Interval, int]] = []
-    for item in sorted(intervals, key=lambda i: (-i.size, i.first, i.name)):
-        offset = 0
-        for other, start in sorted(placed, key=lambda p: p[1]):
-            if item.first > other.last or other.first > item.last:
-                continue  # never alive together
-            if offset + item.size <= start:
-                break  # it fits into the gap; all that follow begin later still
-            offset = max(offset, start + other.size)
-        placed.append((item, offset))
-    size = max((offset + item.size for item, offset in placed), default=0)
-    return {item.name: offset for item, offset in placed}, size
+    offsets: dict[str, int] = {}
+    placed = np.zeros((4, len(intervals)), np.int64)  # by start
+    first, last, start, end = placed
+    for count, item in enumerate(sorted(intervals, key=lambda i: (-i.size, i.first, i.name))):
+        together = (first[:count] <= item.last) & (last[:count] >= item.first)
+        ends = np.maximum.accumulate(np.append(0, end[:count][together]))
+        fits = ends[:-1] + item.size <= start[:count][together]  # into the gap before each
+        offset = int(ends[fits.argmax()] if fits.any() else ends[-1])
+        place = int(np.searchsorted(start[:count], offset, side="right"))
+        placed[:, place + 1 : count + 1] = placed[:, place:count].copy()
+        placed[:, place] = item.first, item.last, offset, offset + item.size
+        offsets[item.name] = offset
+    return offsets, int(end.max(initial=0))

@@ -51,6 +51,7 @@ class Walk:
         self.sloped: set[str] = set()  # values whose gradient already holds the activation's slope
         self.known: dict[str, str] = {}
         self._parts: dict[str, str] = {}  # gradient that the next op makes -> its value
+        self._uses: dict[str, int] = {}  # stem -> buffers named after it
 
     def run(self) -> None:
         """Append the ops of all gradients, from the last forward op to the first."""
@@ -152,8 +153,10 @@ class Walk:
 
     def fresh(self, stem: str) -> str:
         """Return an unused name for a buffer."""
-        name, count = stem, 1
+        count = self._uses.get(stem, 0) + 1
+        name = stem if count == 1 else f"{stem} {count}"
         while name in self.program.buffers or name in self._parts:
             count += 1
             name = f"{stem} {count}"
+        self._uses[stem] = count
         return name

@@ -111,6 +111,15 @@ SMALL = [
     Geometry(4, (8,), (16, 6), (1,)),
     Geometry(2, (12,), (6, 9), (4,), stride=(3,), padding=(0, 2), groups=3, flip=True),
     Geometry(2, (15,), (33, 33), (3,), padding=(2, 2), dilation=(2,), groups=33),
+    # few channels of many images, and some images more than fill the lanes of a vector
+    Geometry(19, (5, 7), (3, 6), (3, 3), padding=(1, 1, 1, 1)),
+    Geometry(21, (9, 6), (1, 5), (5, 5), stride=(2, 1), padding=(4, 4, 3, 4)),
+    Geometry(17, (11, 9), (7, 12), (3, 3), stride=(1, 2), padding=(0, 1, 0, 1), dilation=(2, 1)),
+    Geometry(18, (6, 5), (60, 3), (3, 3), padding=(2, 2, 2, 2)),  # chunks end within a row of taps
+    Geometry(16, (3, 4), (3, 6), (2, 2), padding=(4, 3, 0, 5)),  # windows only in padding
+    Geometry(35, (13,), (4, 1), (3,), padding=(2, 1)),
+    # and so much that threads share a block of images
+    Geometry(16, (19, 18), (9, 7), (4, 3), padding=(7, 0, 1, 1), dilation=(2, 1)),
 ]
 
 LARGE = [
@@ -169,6 +178,7 @@ def _three_cases(g: Geometry, *, bench: bool) -> Iterator[Case]:
 
 VARIANTS = [
     Geometry(3, (6, 5), (3, 9), (3, 3), padding=(1, 1, 1, 1)),
+    Geometry(19, (6, 5), (3, 9), (3, 3), padding=(1, 1, 1, 1)),
     Geometry(2, (9,), (4, 6), (3,), stride=(2,), padding=(0, 1), groups=2),
 ]
 
