@@ -182,8 +182,8 @@ struct GemmKernels {
     void (*pack_b)(const T* b, std::ptrdiff_t stride, bool transposed, std::ptrdiff_t k,
                    std::ptrdiff_t n, T* packed);
 
-    // packed[l * rows + i] = a[l * stride + i]: 1 <= rows <= this->rows columns of a [k, rows] side
-    // by side, as a tile reads them.
+    // packed[l * rows + i] = a[l * stride + i]: as many columns of a [k, rows] as a tile of any
+    // width has rows, side by side, as it reads them.
     void (*pack_a)(const T* a, std::ptrdiff_t stride, std::ptrdiff_t k, std::ptrdiff_t rows,
                    T* packed);
 

@@ -174,7 +174,8 @@ PYBP_INLINE void pack_rows(const T* a, std::ptrdiff_t stride, std::ptrdiff_t k, 
 
 template <class T>
 void pack_a(const T* a, std::ptrdiff_t stride, std::ptrdiff_t k, std::ptrdiff_t rows, T* packed) {
-    pack_rows<T, kTileRows>(a, stride, k, rows, packed);
+    constexpr int kMostRows = kNarrowRows > kTileRows ? kNarrowRows : kTileRows;
+    pack_rows<T, kMostRows>(a, stride, k, rows, packed);
 }
 
 template <class T>

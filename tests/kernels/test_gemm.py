@@ -56,6 +56,19 @@ def test_edges_of_the_tiles(core: ModuleType, isa: str, dtype: str, ta: bool, tb
 
 @pytest.mark.parametrize("ta", [False, True])
 @pytest.mark.parametrize("tb", [False, True])
+@pytest.mark.parametrize("columns", [513, 516, 520, 1026])
+def test_a_narrow_rest_of_a_wide_product(
+    core: ModuleType, isa: str, dtype: str, columns: int, ta: bool, tb: bool
+) -> None:
+    """The last columns have tiles of another height; rows are packed for them, too."""
+    rng = np.random.default_rng(2)
+    core.set_num_threads(1)
+    for m, k in [(97, 130), (130, 300), (256, 1024)]:
+        check_exact(core, integers(rng, (m, k), dtype), integers(rng, (k, columns), dtype), ta, tb)
+
+
+@pytest.mark.parametrize("ta", [False, True])
+@pytest.mark.parametrize("tb", [False, True])
 def test_edges_of_the_chunks(core: ModuleType, isa: str, dtype: str, ta: bool, tb: bool) -> None:
     rng = np.random.default_rng(1)
     core.set_num_threads(1)
