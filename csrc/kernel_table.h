@@ -88,6 +88,7 @@ struct ElementwiseKernels {
     void (*log1p)(const T* x, T* y, std::ptrdiff_t count);
     void (*tanh)(const T* x, T* y, std::ptrdiff_t count);
     void (*sigmoid)(const T* x, T* y, std::ptrdiff_t count);
+    void (*normal_cdf)(const T* x, T* y, std::ptrdiff_t count);
 };
 
 // The losses work on rows that share one weight: row r weighs w = weight[r / rows_per_weight], or 1

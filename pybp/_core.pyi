@@ -129,7 +129,7 @@ def gemm(
     """Compute ``c (+)= a @ b``; all float32 or all float64, with adjacent elements in a row."""
 
 def vector_math(name: str, x: NDArray[Any]) -> NDArray[Any]:
-    """Apply exp, expm1, log, log1p, tanh or sigmoid to a contiguous vector."""
+    """Apply exp, expm1, log, log1p, tanh, sigmoid or normal_cdf to a contiguous vector."""
 
 def roof_width(dtype: str) -> int:
     """Return how many numbers ``roof_multiply_add`` holds in the registers of a core."""

@@ -14,7 +14,7 @@ Array = np.ndarray
 mpmath.mp.prec = 200
 
 # In units in the last place of the correctly rounded result.
-BOUNDS = {"exp": 2, "expm1": 2, "log": 2, "log1p": 2, "tanh": 4, "sigmoid": 4}
+BOUNDS = {"exp": 2, "expm1": 2, "log": 2, "log1p": 2, "tanh": 4, "sigmoid": 4, "normal_cdf": 5}
 
 EXACT: dict[str, Callable[[mpmath.mpf], mpmath.mpf]] = {
     "exp": mpmath.exp,
@@ -23,6 +23,7 @@ EXACT: dict[str, Callable[[mpmath.mpf], mpmath.mpf]] = {
     "log1p": mpmath.log1p,
     "tanh": mpmath.tanh,
     "sigmoid": lambda x: 1 / (1 + mpmath.exp(-x)),
+    "normal_cdf": lambda x: mpmath.erfc(-x / mpmath.sqrt(2)) / 2,
 }
 
 
@@ -49,6 +50,8 @@ def arguments(name: str, dtype: str) -> Array:
         "log1p": [positive, small, rng.uniform(-1, 2, count), -1 + np.abs(small)],
         "tanh": [small, middle, rng.uniform(-25, 25, count)],
         "sigmoid": [small, middle, rng.uniform(bottom, 40, count)],
+        # About exp(-x^2 / 2) / (2.5 |x|): the divisor takes less than 5 off the logarithm.
+        "normal_cdf": [small, middle, rng.uniform(-np.sqrt(-2 * (bottom + 5)), 9, count)],
     }[name]
     x = np.unique(np.concatenate(parts).astype(dtype))
     with np.errstate(all="ignore"):
@@ -81,4 +84,5 @@ SPECIAL = {
     "log1p": [(INF, INF), (-1.0, -INF), (0.0, 0.0), (-0.0, -0.0), (-2.0, NAN), (-INF, NAN)],
     "tanh": [(INF, 1.0), (-INF, -1.0), (0.0, 0.0), (-0.0, -0.0), (1e30, 1.0), (-1e30, -1.0)],
     "sigmoid": [(INF, 1.0), (-INF, 0.0), (0.0, 0.5), (-0.0, 0.5), (1e30, 1.0), (-1e30, 0.0)],
+    "normal_cdf": [(INF, 1.0), (-INF, 0.0), (40.0, 1.0), (-40.0, 0.0), (1e30, 1.0), (-1e30, 0.0)],
 }

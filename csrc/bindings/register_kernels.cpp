@@ -73,8 +73,9 @@ auto find_vector_math(const std::string& name) {
     if (name == "log1p") return table.log1p;
     if (name == "tanh") return table.tanh;
     if (name == "sigmoid") return table.sigmoid;
-    throw std::invalid_argument("name: expected exp, expm1, log, log1p, tanh or sigmoid, got '" +
-                                name + "'");
+    if (name == "normal_cdf") return table.normal_cdf;
+    throw std::invalid_argument(
+        "name: expected exp, expm1, log, log1p, tanh, sigmoid or normal_cdf, got '" + name + "'");
 }
 
 template <class T>

@@ -20,19 +20,6 @@ PYBP_INLINE V<T> one_or_zero(Integers<T> one) {
     return one ? broadcast(T{1}) : V<T>{};
 }
 
-// erfc comes from the C library, lane by lane: GELU in its exact form is rare enough.
-PYBP_INLINE float scalar_erfc(float x) { return __builtin_erfcf(x); }
-PYBP_INLINE double scalar_erfc(double x) { return __builtin_erfc(x); }
-
-// The normal distribution function. erfc keeps its precision far out on the left.
-template <class T>
-PYBP_INLINE V<T> normal_cdf(V<T> x) {
-    T lanes[kLanes<T>];
-    store(lanes, x * static_cast<T>(-0.70710678118654752440));
-    for (int i = 0; i < kLanes<T>; ++i) lanes[i] = scalar_erfc(lanes[i]) * T{0.5};
-    return load(lanes);
-}
-
 // x * weight(x) for a weight that falls to 0 faster than x grows: the limit at -inf is -0, not NaN.
 template <class T>
 PYBP_INLINE V<T> weighted(V<T> x, V<T> weight) {
@@ -141,10 +128,8 @@ struct GELU {
     }
     template <class T>
     PYBP_INLINE static V<T> slope(V<T> x, Parameters<T>) {
-        const V<T> bounded = max<T>(min<T>(x, T{kSaturated}), T{-kSaturated});
-        const V<T> density =
-            exp<T>(bounded * bounded * T{-0.5}) * static_cast<T>(0.39894228040143267794);
-        return normal_cdf<T>(x) + bounded * density;
+        const NormalParts<T> normal = normal_parts<T>(x);
+        return normal.cdf + max<T>(min<T>(x, T{kSaturated}), T{-kSaturated}) * normal.density;
     }
 };
 

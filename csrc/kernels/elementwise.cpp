@@ -216,6 +216,7 @@ PYBP_MATHS(log)
 PYBP_MATHS(log1p)
 PYBP_MATHS(tanh)
 PYBP_MATHS(sigmoid)
+PYBP_MATHS(normal_cdf)
 #undef PYBP_MATHS
 
 template <class T>
@@ -238,6 +239,7 @@ void fill(ElementwiseKernels<T>& table) {
     table.log1p = map_log1p<T>;
     table.tanh = map_tanh<T>;
     table.sigmoid = map_sigmoid<T>;
+    table.normal_cdf = map_normal_cdf<T>;
 }
 
 }  // namespace

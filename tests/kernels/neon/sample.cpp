@@ -16,8 +16,13 @@ int vector_math(const char* name) {
     const struct {
         const char* name;
         void (*function)(const T* x, T* y, std::ptrdiff_t count);
-    } functions[] = {{"exp", table.exp},     {"expm1", table.expm1}, {"log", table.log},
-                     {"log1p", table.log1p}, {"tanh", table.tanh},   {"sigmoid", table.sigmoid}};
+    } functions[] = {{"exp", table.exp},
+                     {"expm1", table.expm1},
+                     {"log", table.log},
+                     {"log1p", table.log1p},
+                     {"tanh", table.tanh},
+                     {"sigmoid", table.sigmoid},
+                     {"normal_cdf", table.normal_cdf}};
     std::vector<T> x;
     for (T value; std::fread(&value, sizeof value, 1, stdin) == 1;) x.push_back(value);
     std::vector<T> y(x.size());
