@@ -13,47 +13,19 @@ ratio, the median of the pairs. Linux only.
 from __future__ import annotations
 
 import argparse
-import re
 import resource
 import statistics
 import tempfile
-import threading
 import time
 from pathlib import Path
 
 import numpy as np
+from own_memory import Watch
 
 import pybp as bp
 
 FEATURES, CLASSES, BATCH, PARTS = 784, 10, 128, 64
 GIB = 2**30
-
-
-def own_memory() -> int:
-    """Return the bytes of the process that no file stands behind."""
-    status = Path("/proc/self/status").read_text("utf-8")
-    return 1024 * int(re.search(r"RssAnon:\s+(\d+)", status).group(1))
-
-
-class Watch:
-    """Notes the peak of the process's own memory, in a thread."""
-
-    def __init__(self) -> None:
-        self.peak = own_memory()
-        self.done = threading.Event()
-        self.thread = threading.Thread(target=self._read)
-
-    def _read(self) -> None:
-        while not self.done.wait(0.02):
-            self.peak = max(self.peak, own_memory())
-
-    def __enter__(self) -> Watch:
-        self.thread.start()
-        return self
-
-    def __exit__(self, *error: object) -> None:
-        self.done.set()
-        self.thread.join()
 
 
 def write(folder: Path, rows: int) -> None:
@@ -97,7 +69,7 @@ def train(folder: Path, shuffle: bool) -> None:
                 (from_file if name == "file" else in_memory).append(seconds(*data))
     ratio = statistics.median(m / f for m, f in zip(in_memory, from_file, strict=True))
     print(f"{x.nbytes / 1e9:.2f} GB, {len(x)} rows, {'shuffled' if shuffle else 'in order'}")
-    print(f"peak RssAnon      {watch.peak / 2**20:8.0f} MiB")
+    print(f"peak RssAnon      {max(watch.found) / 2**20:8.0f} MiB")
     print(f"from the file     {part / statistics.median(from_file):8.0f} rows/s")
     print(f"from memory       {part / statistics.median(in_memory):8.0f} rows/s")
     print(

@@ -46,6 +46,18 @@ def num_threads() -> int:
     return 1 if core is None else int(core.num_threads())
 
 
+# The attributes of a controller of threadpoolctl, whose class is known only when it is there.
+_CONTROLLER: dict[str, Any] = {
+    "user_api": "pybp",
+    "internal_api": "pybp",
+    "filename_prefixes": ("_core",),
+    "check_symbols": ("pybp_num_threads",),  # others have a "_core" as well
+    "get_num_threads": lambda self: int(self.dynlib.pybp_num_threads()),
+    "set_num_threads": lambda self, threads: self.dynlib.pybp_set_num_threads(threads),
+    "get_version": lambda self: __version__,
+}
+
+
 def register_threadpoolctl() -> None:
     """Let threadpoolctl see and limit the threads of native calls.
 
@@ -68,21 +80,7 @@ def register_threadpoolctl() -> None:
     if "pybp" in (controller.user_api for controller in known):
         return
 
-    class PybpController(module.LibController):  # type: ignore[misc]
-        user_api = internal_api = "pybp"
-        filename_prefixes = ("_core",)
-        check_symbols = ("pybp_num_threads",)  # others have a "_core" as well
-
-        def get_num_threads(self) -> int:
-            return int(self.dynlib.pybp_num_threads())
-
-        def set_num_threads(self, threads: int) -> None:
-            self.dynlib.pybp_set_num_threads(threads)
-
-        def get_version(self) -> str:
-            return __version__
-
-    register(PybpController)
+    register(type("PybpController", (module.LibController,), _CONTROLLER))
 
 
 def show_config() -> None:

@@ -33,7 +33,7 @@ def draw(runs: Sequence[dict[str, Any]], path: Path) -> None:
         _draw_limits(axes, run)
         _draw_rows(axes, [row for row in run["rows"] if row["flops"]])
         axes.set(
-            title=f"{run['about']['processor']}\n{run['threads']} threads",
+            title=f"{run['about']['processor']}\nthreads: {run['threads']}",
             xlabel="operations for each byte that must be moved",
             ylabel="GFLOP/s",
             xscale="log",
@@ -45,7 +45,8 @@ def draw(runs: Sequence[dict[str, Any]], path: Path) -> None:
 
 def _draw_limits(axes: Any, run: dict[str, Any]) -> None:
     """Draw the peaks of both types and a roof for each level of memory."""
-    intensity = np.geomspace(0.05, 2000, 200)
+    least = min((row["intensity"] for row in run["rows"] if row["flops"]), default=1.0)
+    intensity = np.geomspace(min(0.05, least / 2), 2000, 200)
     peaks = {dtype: 1e-9 * rate for dtype, rate in run["roof"]["flops"].items()}
     for level, rate in run["roof"]["read"].items():
         limit = np.minimum(1e-9 * rate * intensity, peaks["float32"])

@@ -38,12 +38,12 @@ class RepeatedStep:
         """Return what is known after a step; None where the next one has to look at everything."""
         if sample_weight is not None or len(examples.outputs) != 1 or steps.optimizer.needs_loss:
             return None
+        looks = Looks.of(y, examples.answers[0].data[0])
+        if looks is None or lengths is not None:
+            return None
         bound = steps.bind(examples, examples.rows, keep_grads=False)
         known = Known.of(steps.net, x, lengths, examples.batch, bound)
-        looks = Looks.of(y, examples.answers[0].data[0])
-        if known is None or looks is None:
-            return None
-        return cls(steps, known, examples, looks)
+        return None if known is None else cls(steps, known, examples, looks)
 
     def fits(self, x: Any, y: Any, sample_weight: Any, lengths: Any) -> bool:
         """Tell whether the next step can go the same way."""

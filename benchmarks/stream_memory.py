@@ -1,6 +1,6 @@
 """Memory of truncated backpropagation through time over a stream of 10 million steps.
 
-    python benchmarks/peers/stream_memory.py [--steps 10000000] [--folder FOLDER]
+    python benchmarks/stream_memory.py [--steps 10000000] [--folder FOLDER]
 
 A GRU(16) learns the next value of a noisy wave, in windows of 100 steps of 64 pieces side by side.
 The stream lies in files, which the training reads bit by bit; what counts is the memory that the
@@ -10,13 +10,12 @@ process holds itself, without the pages of those files. It is read every 20 ms. 
 from __future__ import annotations
 
 import argparse
-import re
 import tempfile
-import threading
 import time
 from pathlib import Path
 
 import numpy as np
+from own_memory import Watch
 
 import pybp as bp
 
@@ -35,35 +34,6 @@ def write_stream(folder: Path, steps: int) -> tuple[np.memmap, np.memmap]:
             wave.astype(np.float32).tofile(file)
     stream = np.memmap(folder / "stream", np.float32, "r").reshape(-1, 1)
     return stream[:-1], stream[1:]
-
-
-class Watch:
-    """Reads the process's own memory all the time, in a thread."""
-
-    def __init__(self) -> None:
-        self.found: list[int] = []  # bytes
-        self.done = threading.Event()
-        self.thread = threading.Thread(target=self._read)
-
-    def _read(self) -> None:
-        while not self.done.wait(0.02):
-            self.found.append(own_memory())
-
-    def __enter__(self) -> Watch:
-        self.thread.start()
-        return self
-
-    def __exit__(self, *error: object) -> None:
-        self.done.set()
-        self.thread.join()
-
-
-def own_memory() -> int:
-    """Return the bytes in memory that belong to no file."""
-    found = re.search(r"RssAnon:\s+(\d+) kB", Path("/proc/self/status").read_text("ascii"))
-    if found is None:
-        raise OSError("/proc/self/status has no RssAnon")
-    return 1024 * int(found[1])
 
 
 def main() -> None:
